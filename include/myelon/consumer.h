@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/**
+ * @file consumer.h - the read side of a ring.
+ *
+ * peek() gives everything that is there as one flat array, in place; release()
+ * gives the first n of it back to the producer with one store. A consumer
+ * gates: what it has not released is not overwritten. Delivery across a crash
+ * is at least once: what was read but not released comes again.
+ *
+ * If attach returned 0 you must close; if it returned an error you owe nothing.
+ *
+ * Concurrency: a handle belongs to one thread at a time; only
+ * myelon_consumer_interrupt() may be called from other threads and from signal
+ * handlers. After fork the child's copy answers -EPERM.
+ */
+#ifndef MYELON_CONSUMER_H
+#define MYELON_CONSUMER_H
+
+#include <string.h>
+
+#include <myelon/error.h>
+#include <myelon/producer.h>
+#include <myelon/ring.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * The hot part of a consumer handle, visible so that peek and release can be
+ * inlined; the rest lies behind it. Read-only for callers. A count of 0 sends
+ * every call to the slow path.
+ */
+struct myelon_consumer {
+	uint32_t avail;            /* slots known to be readable and not released */
+	uint32_t held;             /* slots given out by the last peek and not released */
+	int64_t next;              /* sequence of the next slot to release */
+	const unsigned char *data; /* slot 0; mapped twice in a row */
+	uint64_t mask;             /* slots - 1 */
+	uint32_t slot_size;
+	uint32_t fence; /* release needs a full fence before it looks at space_target */
+	int64_t *cursor;
+	const uint64_t *evicted;     /* highest generation of this entry that was evicted */
+	uint64_t generation;         /* ours */
+	const int64_t *space_target; /* cursor a blocked producer waits for */
+};
+
+/**
+ * Attach to the ring @p name as a consumer, under an id of one's own.
+ * @return 0; -ENOENT (no ring within timeout_ns); -EBUSY (a living process owns
+ * the id); -ENOSPC (the consumer table is full); -EPROTO; -EINVAL (slot size or
+ * schema differ; bad id); -EACCES; -EPERM (the files belong to somebody else,
+ * see MYELON_F_ANY_OWNER).
+ */
+MYELON_API int myelon_consumer_attach(struct myelon_consumer **out, const char *name,
+                                      const struct myelon_attach_opts *opts);
+
+/** Detach: the producer no longer waits for this id; it may resume later. NULL
+ * is allowed. */
+MYELON_API void myelon_consumer_close(struct myelon_consumer *c);
+
+/** Slow path of myelon_peek(). */
+MYELON_API int myelon_peek_slow(struct myelon_consumer *c, uint32_t max, int64_t deadline,
+                                struct myelon_view *view);
+/** Slow path of myelon_release(). */
+MYELON_API int myelon_release_slow(struct myelon_consumer *c, uint32_t n);
+/** Wake the producer that waits for room. */
+MYELON_API void myelon_consumer_wake(struct myelon_consumer *c);
+
+/**
+ * Look at the messages that follow the last released one, in place; waits until
+ * there is one.
+ *
+ * The same slots are given again until they are released. They stay intact
+ * until then.
+ * @param max       at most this many slots (MYELON_ALL: everything there is).
+ * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
+ * @return the count, > 0; -EAGAIN; -ETIMEDOUT; -EPIPE, -EOWNERDEAD (only when
+ * all is read; repeated until a new producer opens the ring); -ESTALE; -EINVAL
+ * (max is 0); -ECANCELED; -EINTR; -EPERM.
+ */
+static inline int myelon_peek(struct myelon_consumer *c, uint32_t max, int64_t deadline,
+                              struct myelon_view *view)
+{
+	uint32_t n = c->avail;
+
+	if (__builtin_expect(n - 1u >= max, 0)) {
+		if (n == 0 || max == 0)
+			return myelon_peek_slow(c, max, deadline, view);
+		n = max;
+	}
+	view->base = c->data + ((uint64_t)c->next & c->mask) * c->slot_size;
+	view->count = n;
+	view->seq = c->next;
+	c->held = n;
+	return (int)n;
+}
+
+/**
+ * Give the first @p n slots of the last peek back to the producer.
+ *
+ * @return 0; -ESTALE: evicted meanwhile, what was read since peek may have been
+ * overwritten and is not to be trusted; -EINVAL (n is 0 or more than was
+ * peeked); -EPERM.
+ */
+__attribute__((warn_unused_result)) static inline int myelon_release(struct myelon_consumer *c,
+                                                                     uint32_t n)
+{
+	int64_t target;
+
+	if (__builtin_expect(n - 1u >= c->held, 0))
+		return myelon_release_slow(c, n);
+	c->held -= n;
+	c->avail -= n;
+	c->next += n;
+	MYELON_POINT_();
+	/* Release: pairs with the producer's acquire load of cursors (gate); our
+   * reads are done. */
+	__atomic_store_n(c->cursor, c->next - 1, __ATOMIC_RELEASE);
+	MYELON_POINT_();
+	if (__builtin_expect(c->fence, 0))
+		/* Pairs with the fence between a blocked producer's target and its rescan.
+     */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	else
+		/* Light side: pairs with the membarrier of a blocked producer. */
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	target = __atomic_load_n(c->space_target, __ATOMIC_RELAXED);
+	if (__builtin_expect(target < c->next && target >= c->next - (int64_t)n, 0))
+		myelon_consumer_wake(c);
+	if (__builtin_expect(__atomic_load_n(c->evicted, __ATOMIC_RELAXED) >= c->generation, 0))
+		return myelon_release_slow(c, 0);
+	return 0;
+}
+
+/** Copy up to @p max slots into @p slots and release them. @return the count,
+ * or as peek and release. */
+static inline int myelon_consume_copy(struct myelon_consumer *c, void *slots, uint32_t max,
+                                      int64_t deadline)
+{
+	struct myelon_view v;
+	int n = myelon_peek(c, max, deadline, &v), rc;
+
+	if (n < 0)
+		return n;
+	memcpy(slots, v.base, (size_t)v.count * c->slot_size);
+	rc = myelon_release(c, v.count);
+	return rc < 0 ? rc : n;
+}
+
+/** Our id. */
+MYELON_API const char *myelon_consumer_id(const struct myelon_consumer *c);
+
+/** Last released sequence, -1: none. */
+MYELON_API int64_t myelon_consumer_cursor(const struct myelon_consumer *c);
+
+/** Published but not released messages, read now. */
+MYELON_API int64_t myelon_consumer_lag(const struct myelon_consumer *c);
+
+/** Last published sequence, read now. */
+MYELON_API int64_t myelon_consumer_published(const struct myelon_consumer *c);
+
+/** 1 at create, +1 at each takeover by a new producer. */
+MYELON_API uint64_t myelon_consumer_epoch(const struct myelon_consumer *c);
+
+/** After -EPIPE or -EOWNERDEAD: wait until a new producer opens the ring.
+ * @return 0, -ETIMEDOUT, -EAGAIN, -ENOENT (the name was removed), -ECANCELED.
+ */
+MYELON_API int myelon_consumer_wait_producer(struct myelon_consumer *c, int64_t deadline);
+
+/** Describe the ring. @return 0 or -EINVAL. */
+MYELON_API int myelon_consumer_info(struct myelon_consumer *c, struct myelon_ring_info *info);
+
+MYELON_API int myelon_consumer_stats(const struct myelon_consumer *c,
+                                     struct myelon_handle_stats *stats);
+
+/** Make the current or next wait of @p c return -ECANCELED. Any thread, signal
+ * handlers too. */
+MYELON_API void myelon_consumer_interrupt(struct myelon_consumer *c);
+
+/* Exported twins of the inline functions, for other languages. */
+MYELON_API int myelon_peek_fn(struct myelon_consumer *c, uint32_t max, int64_t deadline,
+                              struct myelon_view *view);
+MYELON_API int myelon_release_fn(struct myelon_consumer *c, uint32_t n);
+MYELON_API int myelon_consume_copy_fn(struct myelon_consumer *c, void *slots, uint32_t max,
+                                      int64_t deadline);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The layout of the control file, version 1. docs/layout.md is its
+ * specification.
+ *
+ * Pages by writer: page 0 is written once at creation; the producer page only
+ * by the producer, and mapped read-only by everyone else; everything behind it
+ * is written by several. A page here is the control page unit recorded in the
+ * header (the system page size of the creator). Words that change often lie
+ * alone on a line of 128 bytes (two cache lines: the adjacent-line prefetcher
+ * pairs them).
+ *
+ * The comment behind a field: who writes it; who reads it.
+ */
+#ifndef MYE_SEGMENT_LAYOUT_H
+#define MYE_SEGMENT_LAYOUT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MYE_LINE 128
+#define MYE_ALIGNED __attribute__((aligned(MYE_LINE)))
+
+#define MYE_MAGIC 0x314e4f4c4559454dull /* "MEYELON1", little endian */
+#define MYE_LAYOUT_VERSION 1u
+#define MYE_FRAME_MARKS 16
+#define MYE_ID_BYTES 72
+
+/* Bits of header.required: an attacher that does not know one refuses. None is
+ * defined yet. */
+#define MYE_REQUIRED_KNOWN 0ull
+
+/* Page 0. Constant after publication; the checksum covers it up to the checksum
+ * itself. */
+struct mye_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_bytes;  /* sizeof(struct mye_header) */
+	uint64_t required;      /* features an attacher must know */
+	uint64_t optional;      /* features it may ignore */
+	uint32_t kind;          /* enum myelon_kind */
+	uint32_t page_unit;     /* bytes of a control page */
+	uint64_t control_bytes; /* of the whole control file */
+	uint32_t slot_size;
+	uint32_t window;
+	uint64_t slots;      /* power of two, slots * slot_size is a multiple of data_page */
+	uint64_t data_bytes; /* slots * slot_size */
+	uint64_t data_page;  /* page size of the data mapping */
+	uint32_t backing;    /* enum myelon_backing, not AUTO */
+	uint32_t max_consumers;
+	uint32_t producers;  /* entries of the producer table: 1 */
+	uint32_t unattended; /* enum myelon_unattended */
+	uint32_t fence;      /* MYELON_FENCE_ASYM or MYELON_FENCE_FULL */
+	uint32_t flags;      /* MYELON_F_KEEP, MYELON_F_GROUP as created */
+	uint64_t schema;
+	int32_t node_asked;    /* -1: any */
+	int32_t node_obtained; /* -1: unknown or mixed */
+	uint64_t nonce[2]; /* names the data file; nonce[0] high half: tag of the shm directory */
+	uint64_t data_dev; /* reports only for plain files */
+	uint64_t data_ino;
+	uint64_t boot_id[2];   /* report */
+	uint64_t created_ns;   /* report, CLOCK_REALTIME */
+	uint32_t creator_pid;  /* report */
+	uint32_t creator_uid;  /* report */
+	char reason[160];      /* report: how backing, pages and node came about; NUL-terminated */
+	uint64_t reserved[20]; /* 0 */
+	uint64_t checksum;     /* FNV-1a 64 of all bytes before it */
+};
+
+/* Who a handle is; for reports only, never for a verdict. Written under the
+ * lock of its role. */
+struct mye_identity {
+	uint32_t pid;
+	uint32_t tid;
+	uint64_t start_ticks; /* /proc/self/stat */
+	uint64_t pidns;       /* inode of the PID namespace */
+	uint64_t pidfd_ino;   /* inode of a pidfd (pidfs), 0 if the kernel has none */
+	uint64_t boot_id[2];
+	int32_t cpu; /* pinned to, -1 */
+	uint32_t uid;
+};
+
+enum mye_producer_state {
+	MYE_PRODUCER_NONE = 0,
+	MYE_PRODUCER_OPEN = 1,   /* alive if byte 1 is locked, dead if not */
+	MYE_PRODUCER_CLOSED = 2, /* closed in order */
+};
+
+/* Producer table entry, at the start of page 1 (read-only for everyone but the
+ * producer). */
+struct mye_producer_page {
+	struct {
+		int64_t published; /* producer; consumers, observers: last visible sequence, -1 */
+	} MYE_ALIGNED hot;
+	struct {
+		int64_t ceiling; /* producer; joiners, observers: nothing above it is ever written */
+	} MYE_ALIGNED gate;
+	struct {
+		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */
+	} MYE_ALIGNED space;
+	struct {
+		uint64_t epoch;      /* producer; all: 1, +1 at each takeover */
+		uint32_t state;      /* producer; all: enum mye_producer_state */
+		uint32_t wait;       /* producer; tools */
+		uint32_t parked;     /* producer; spinners counting CPUs */
+		uint32_t message_id; /* framed producer; next producer: last id used */
+		uint32_t
+			fragment_open; /* framed producer; next producer: a message was cut here (its id) */
+		uint32_t
+			fragmenting; /* framed producer; next producer: 1 while fragment_open is not complete */
+		uint32_t hold_need; /* producer; tools: consumers that end the hold */
+		uint32_t
+			hold_max; /* producer; next producer: slots that may be published meanwhile */
+		int64_t hold_begin; /* reserved for later holds: 0 */
+	} MYE_ALIGNED slow;
+	struct mye_identity identity MYE_ALIGNED;
+	int64_t frame_marks
+		[MYE_FRAME_MARKS] MYE_ALIGNED; /* framed producer; joiners: frame starts, -1 */
+	uint64_t counters[48] MYE_ALIGNED;     /* later: counters of the producer */
+};
+
+/* Bits of parked. */
+#define MYE_PARKED_FUTEX 1u
+#define MYE_PARKED_FD 2u /* later: a sleeper waits on a descriptor */
+
+/* Page 2: words several processes write. */
+struct mye_shared_page {
+	struct {
+		uint32_t parked; /* sleepers set, publisher exchanges for 0 */
+	} MYE_ALIGNED park;
+	struct {
+		uint32_t
+			doorbell; /* publisher, closers, takeover, interrupt: +1; sleepers wait on it */
+		uint32_t reserved;
+		uint64_t wake_ns; /* waker: time of its last wake call, to measure wake latency */
+	} MYE_ALIGNED bell;
+	struct {
+		uint64_t generation; /* whoever changes the gating set: +1; producer */
+	} MYE_ALIGNED join;
+	struct {
+		uint32_t
+			bell; /* consumers that pass space_target, joiners, leavers: +1; producer waits */
+		uint32_t reserved;
+		uint64_t wake_ns;
+	} MYE_ALIGNED space;
+	struct {
+		uint32_t lease[30]; /* later: robust lease words, [0] the producer's */
+	} MYE_ALIGNED lease;
+	uint64_t counters[48] MYE_ALIGNED; /* later: counters shared by all */
+};
+
+/* State word of a consumer entry: generation << 8 | state; changed by
+ * compare-and-swap. */
+enum mye_entry_state {
+	MYE_ENTRY_FREE = 0,     /* cursor and resume_from mean nothing */
+	MYE_ENTRY_JOINING = 1,  /* gates; the join was not finished */
+	MYE_ENTRY_ACTIVE = 2,   /* gates */
+	MYE_ENTRY_RELEASED = 3, /* detached; resume_from is valid */
+	MYE_ENTRY_EVICTED =
+		4, /* tombstone until acknowledged or the lock is free; resume_from is valid */
+	MYE_ENTRY_HOLD = 5, /* pseudo consumer: gates at its cursor until enough consumers came */
+};
+#define MYE_STATE(gen, st) ((uint64_t)(gen) << 8 | (uint64_t)(st))
+#define MYE_STATE_OF(word) ((enum mye_entry_state)((word)&0xff))
+#define MYE_GEN_OF(word) ((uint64_t)(word) >> 8)
+
+/*
+ * Consumer table entry. There are max_consumers of them and one more, the last,
+ * for the hold. Everything but evicted and state is written only by whoever
+ * holds lock byte 2 + index.
+ */
+struct mye_entry {
+	struct {
+		int64_t cursor;   /* consumer; producer: last released sequence, -1 */
+		uint64_t evicted; /* evictor, only raised; consumer: highest evicted generation */
+	} MYE_ALIGNED hot;
+	struct {
+		uint64_t state;      /* consumer, evictor (CAS); producer */
+		int64_t resume_from; /* consumer at detach, evictor; the next owner of this id */
+		uint64_t lost;       /* consumer; tools: skipped at the last resume */
+		uint32_t wait;       /* consumer; tools */
+		uint32_t parked;     /* consumer; tools, spinners counting CPUs: 1 asleep */
+		uint32_t automatic;  /* consumer: the id is ad_<index> */
+		uint32_t armed;      /* later: its wake goes by descriptor */
+		uint64_t
+			released_ns; /* consumer at detach, CLOCK_REALTIME: whose place is taken first */
+		uint64_t counters[8]; /* later */
+	} MYE_ALIGNED slow;
+	struct {
+		char id[MYE_ID_BYTES]; /* NUL-terminated */
+		struct mye_identity who;
+	} MYE_ALIGNED about;
+	struct {
+		uint64_t depends[16]; /* later: consumers this one follows; 0 */
+	} MYE_ALIGNED chain;
+};
+
+/* Lock bytes of the control file (open-file-description locks). */
+#define MYE_LOCK_LIFE 0     /* shared by every participant, exclusive to remove the name */
+#define MYE_LOCK_PRODUCER 1 /* exclusive by the producer */
+#define MYE_LOCK_ENTRY(i) (2 + (int64_t)(i))
+/* Lock byte 0 of the data file: shared by every participant, exclusive to
+ * remove it. */
+#define MYE_LOCK_DATA 0
+
+static_assert(sizeof(struct mye_header) == 512, "header is 512 bytes");
+static_assert(offsetof(struct mye_header, checksum) == 504, "checksum ends the header");
+static_assert(sizeof(struct mye_identity) == 56, "identity is 56 bytes");
+static_assert(sizeof(struct mye_entry) == 4 * MYE_LINE, "entry is four lines");
+static_assert(sizeof(struct mye_producer_page) <= 4096, "producer words fit the smallest page");
+static_assert(sizeof(struct mye_shared_page) <= 4096, "shared words fit the smallest page");
+static_assert(offsetof(struct mye_producer_page, identity) == 4 * MYE_LINE, "producer page layout");
+static_assert(offsetof(struct mye_shared_page, space) == 3 * MYE_LINE, "shared page layout");
+
+#endif

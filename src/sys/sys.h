@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The seam: the only code of the library that meets the kernel or the clock.
+ * Another implementation (a simulation) can be linked instead. Everything
+ * returns 0 or a count, or a negative errno, sets no error sentence and retries
+ * EINTR unless it says otherwise.
+ *
+ * In a test build (MYE_TEST_POINTS) every call that changes something others
+ * can see is a point: points are counted, and MYELON_TEST_KILL_AT=n raises
+ * SIGKILL at the n-th (points.h).
+ */
+#ifndef MYE_SYS_SYS_H
+#define MYE_SYS_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "sys/points.h"
+
+/* Clock. */
+int64_t mye_now(void);       /* CLOCK_MONOTONIC, ns */
+uint64_t mye_realtime(void); /* CLOCK_REALTIME, ns */
+/* Sleep until an absolute CLOCK_MONOTONIC time. @return 0, or -EINTR (not
+ * retried). */
+int mye_sleep_until(int64_t deadline);
+void mye_yield(void);
+
+/* Short stall inside a poll loop: PAUSE on x86, ISB on arm64 (YIELD is a no-op
+ * on common cores). */
+static inline void mye_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("isb" ::: "memory");
+#else
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
+/*
+ * Shared futexes. Wait until *word != expected, a wake, or an absolute
+ * CLOCK_MONOTONIC deadline (INT64_MAX: none). @return 0 (woken, maybe
+ * spuriously), -EAGAIN (value differed), -EINTR, -ETIMEDOUT, -EFAULT (the page
+ * is gone). Not retried: the caller's loop starts from the top.
+ */
+int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
+/* Wake all. @return how many, or negative. Async-signal-safe. */
+int mye_futex_wake_all(uint32_t *word);
+
+/* membarrier GLOBAL_EXPEDITED. Register this address space (once, cached) /
+ * call the barrier. */
+int mye_membarrier_register(void);
+int mye_membarrier(void);
+
+/* Files. All descriptors are O_CLOEXEC, opens of existing files O_NOFOLLOW. */
+int mye_open_dir(const char *path);
+int mye_open_at(int dirfd, const char *name, bool writable); /* existing regular file */
+int mye_open_tmpfile(int dirfd, mode_t mode); /* O_TMPFILE O_RDWR; mode set exactly */
+int mye_create_excl(int dirfd, const char *name, mode_t mode); /* fallback of the above */
+int mye_link_fd(int fd, int dirfd, const char *name);          /* /proc/self/fd; -EEXIST */
+int mye_link_at(int dirfd, const char *from, const char *to);
+int mye_unlink_at(int dirfd, const char *name);
+int mye_fstat(int fd, struct stat *st);
+int mye_stat_at(int dirfd, const char *name, struct stat *st); /* no symlinks followed */
+int mye_truncate(int fd, uint64_t bytes);
+int mye_allocate(int fd, uint64_t bytes); /* fallocate, -EOPNOTSUPP possible */
+int mye_write_all(int fd, const void *buf, size_t n, uint64_t off);
+ssize_t mye_read_at(int fd, void *buf, size_t n, uint64_t off); /* until n or end of file */
+int mye_sync(int fd);
+void mye_close(int fd);
+/* f_type and f_bsize of statfs. */
+int mye_statfs(int fd, uint64_t *type, uint64_t *bsize, uint64_t *free_bytes);
+/* Read a small text file (sysfs, proc) by absolute path; NUL-terminated,
+ * trailing newline cut. @return length. */
+ssize_t mye_read_text(const char *path, char *buf, size_t cap);
+/* Write to one (sysfs). */
+int mye_write_text(const char *path, const char *text);
+/* Call fn for each entry of a directory; stop at non-zero and return it. */
+int mye_each_name(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx);
+/* Like a thread-safe getenv that treats "" as unset. */
+const char *mye_env(const char *name);
+
+/* Open-file-description locks on one byte. */
+enum mye_lock { MYE_LOCK_NONE, MYE_LOCK_SHARED, MYE_LOCK_EXCLUSIVE };
+/* Never blocks. @return 0, -EAGAIN if somebody else holds it. */
+int mye_lock_set(int fd, int64_t byte, enum mye_lock kind);
+/* Would `kind` conflict with what others hold? @return 0 free, 1 held, negative
+ * errno. Needs only read permission. */
+int mye_lock_query(int fd, int64_t byte, enum mye_lock kind);
+
+/* Memory. */
+#define MYE_MAP_WRITE 1u
+#define MYE_MAP_PRIVATE 2u /* anonymous private memory; fd is ignored */
+/* Reserve address space, PROT_NONE, aligned to @p align. */
+int mye_reserve(size_t bytes, size_t align, void **out);
+/* Map fd at a fixed address inside a reservation, MAP_SHARED. */
+int mye_map_fixed(void *at, size_t bytes, int fd, uint64_t off, unsigned flags);
+int mye_map_private(size_t bytes, void **out);
+void mye_unmap(void *at, size_t bytes);
+/* MADV_POPULATE_READ/WRITE; on kernels without it, touches pages under no guard
+ * only after allocation is proven. @return 0, -EFAULT where a touch would be
+ * SIGBUS, -ENOMEM. */
+int mye_populate(void *at, size_t bytes, bool write);
+int mye_dontfork(void *at, size_t bytes);
+int mye_wipeonfork(void *at, size_t bytes);
+int mye_hugepage_advise(void *at, size_t bytes); /* MADV_HUGEPAGE */
+int mye_collapse(void *at, size_t bytes);        /* MADV_COLLAPSE; -EINVAL before 6.1 */
+size_t mye_page_size(void);
+
+/* Identity and CPUs. */
+struct mye_identity;
+void mye_identify(struct mye_identity *out); /* of the calling thread's process */
+uint32_t mye_pid(void);
+uint32_t mye_tid(void);
+uint32_t mye_euid(void);
+int mye_random(void *buf, size_t n);
+/* CPUs a handle of this thread may use: its affinity (a thread pinned to one
+ * CPU counts all online CPUs instead), cut by the cgroup CPU quota; >= 1. @p
+ * pinned: that CPU, or -1. @p quota: a quota is in force. */
+uint32_t mye_usable_cpus(int *pinned, bool *quota);
+int mye_current_node(void); /* NUMA node of the running CPU, 0 if unknown */
+
+/* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
+ * to 50 ms. */
+struct mye_watch;
+int mye_watch_open(struct mye_watch **out, const char *dir);
+/* Until something changed in the directory or the deadline. @return 0,
+ * -ETIMEDOUT, -EINTR. */
+int mye_watch_wait(struct mye_watch *w, int64_t deadline);
+void mye_watch_close(struct mye_watch *w);
+
+#endif
