@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The handles of layer 0 as the library sees them, and what the layers above need of them. The public
+ * hot part is the first member, so that a public pointer is a pointer to the whole.
+ */
+#ifndef MYE_RING_RING_H
+#define MYE_RING_RING_H
+
+#include <myelon/consumer.h>
+#include <myelon/observer.h>
+#include <myelon/producer.h>
+
+#include "segment/segment.h"
+#include "wait/waiter.h"
+
+#define MYE_PRODUCER_MAGIC 0x70796d31u
+#define MYE_CONSUMER_MAGIC 0x63796d31u
+#define MYE_OBSERVER_MAGIC 0x6f796d31u
+
+/* What the producer knows of one table entry. */
+struct mye_gate_entry {
+	uint64_t generation; /* of the entry when last_good was taken */
+	int64_t last_good;   /* last cursor in range */
+};
+
+/* The producer's private side of the gate (design: docs/architecture.md, the gate). */
+struct mye_gate {
+	int64_t limit;                /* nothing above it is written */
+	int64_t gate;                 /* lowest gating cursor + window at the last scan */
+	int64_t ceiling;              /* our own copy of the announced ceiling */
+	int64_t step;                 /* announce ahead: max(1, window/8) */
+	uint64_t generation;          /* join_generation the list was made under */
+	bool listed;                  /* the list is valid for that generation */
+	uint32_t count;               /* entries in the list */
+	uint32_t *list;               /* indices of gating entries, max_consumers + 1 */
+	struct mye_gate_entry *known; /* per entry */
+	bool holding;                 /* the hold entry gates */
+};
+
+struct mye_producer {
+	struct myelon_producer hot;
+	uint32_t magic;
+	uint32_t interrupted; /* set by interrupt(), taken by the next wait */
+	size_t bytes;         /* of this allocation */
+	struct mye_segment seg;
+	struct mye_waiter waiter;
+	struct mye_gate gate;
+	uint32_t flags;          /* MYELON_F_EINTR */
+	uint32_t exact_episodes; /* blocked episodes that ask for the exact need at once */
+	uint32_t owner_tid;      /* debug builds: thread of the last call */
+	uint64_t alerts;
+};
+
+struct mye_consumer {
+	struct myelon_consumer hot;
+	uint32_t magic;
+	uint32_t interrupted;
+	size_t bytes;
+	struct mye_segment seg;
+	struct mye_waiter waiter;
+	struct mye_gather gather;
+	uint32_t index; /* of our entry */
+	uint32_t flags;
+	uint64_t epoch;       /* of the producer, as last seen */
+	int64_t published;    /* as last seen */
+	int verdict;          /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
+	int64_t asked_ns;     /* when we last asked for the producer's lock */
+	uint32_t empty_tries; /* try calls since then */
+	uint32_t owner_tid;
+	uint64_t lost;
+	uint64_t alerts;
+	char id[MYE_ID_BYTES];
+};
+
+struct mye_observer {
+	uint32_t magic;
+	uint32_t interrupted;
+	size_t bytes;
+	struct mye_segment seg;
+	struct mye_waiter waiter;
+	uint32_t flags;
+	int64_t next; /* sequence to be copied next */
+	uint64_t epoch;
+	int verdict;
+	int64_t asked_ns;
+	uint32_t empty_tries;
+	uint64_t lost;
+};
+
+static inline struct mye_producer *mye_producer_of(struct myelon_producer *p)
+{
+	return (struct mye_producer *)(void *)p;
+}
+
+static inline struct mye_consumer *mye_consumer_of(struct myelon_consumer *c)
+{
+	return (struct mye_consumer *)(void *)c;
+}
+
+static inline struct mye_observer *mye_observer_of(struct myelon_observer *o)
+{
+	return (struct mye_observer *)(void *)o;
+}
+
+/* The constructors with the ring kind; the public ones pass MYELON_KIND_RAW (attach: also a check). */
+int mye_producer_make(struct myelon_producer **out, const char *name,
+                      const struct myelon_ring_opts *opts, enum myelon_kind kind);
+int mye_producer_takeover(struct myelon_producer **out, const char *name,
+                          const struct myelon_open_opts *opts, enum myelon_kind kind);
+int mye_consumer_join(struct myelon_consumer **out, const char *name,
+                      const struct myelon_attach_opts *opts, enum myelon_kind kind);
+int mye_observer_join(struct myelon_observer **out, const char *name,
+                      const struct myelon_attach_opts *opts, enum myelon_kind kind);
+
+/*
+ * Record the start of a frame, after claim and before publish: the first start in each step of
+ * max(1, window/8) sequences is kept in one of 16 marks.
+ */
+void mye_frame_mark(struct mye_producer *p, int64_t seq);
+
+/* The lowest recorded frame start >= lo, or published + 1, which always is one. */
+int64_t mye_frame_start(const struct mye_segment *seg, int64_t lo, int64_t published);
+
+/*
+ * Observers of framed rings. wait: until something is published at or after next; @return how many
+ * slots, or as myelon_observe(). read: copy bytes of the slots from seq on (contiguous), then prove
+ * that seq was not overwritten meanwhile; @return 0, or -ESTALE: overtaken.
+ */
+int64_t mye_observer_wait(struct mye_observer *o, int64_t deadline);
+int mye_observer_read(struct mye_observer *o, int64_t seq, size_t offset, void *buf, size_t bytes);
+/* Go on at the oldest frame start that is intact; @return slots lost by it. */
+uint64_t mye_observer_catch_up(struct mye_observer *o);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * How a handle waits: polling by its strategy, then sleeping on a doorbell. The loop itself (what is
+ * checked, which flag is announced) belongs to the ring; this is what both sides share.
+ */
+#ifndef MYE_WAIT_WAITER_H
+#define MYE_WAIT_WAITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <myelon/producer.h>
+#include <myelon/wait.h>
+
+#include "segment/segment.h"
+
+#define MYE_CAP_NS 1000000000ll         /* no sleep is longer */
+#define MYE_NO_BARRIER_CAP_NS 1000000ll /* a heavy side that cannot call membarrier */
+#define MYE_ASK_NS 10000000ll           /* spinners ask for the peer's lock this often */
+
+/* The strategy of one handle, what it learned, and its counters. */
+struct mye_waiter {
+	enum myelon_wait strategy;
+	bool full_fence;    /* this handle fences on its light side */
+	bool no_barrier;    /* asymmetric mode, but membarrier is denied to us as the heavy side */
+	bool full_mode;     /* the ring's mode is FULL */
+	int pinned;         /* CPU, or -1 */
+	bool quota;         /* a CPU quota is in force */
+	uint32_t cpus;      /* usable CPUs */
+	int64_t cost_ns;    /* measured cost of one park and wake: the spin budget of adaptive */
+	int64_t counted_ns; /* when the spinners were last counted */
+	bool crowded;       /* ... and there were more than CPUs */
+	int64_t sleep_ns;   /* next sleep of MYELON_WAIT_SLEEP */
+	uint32_t *parked_word; /* where tools see that we sleep; may be NULL */
+	struct myelon_handle_stats stats;
+};
+
+/*
+ * The gather rule: when two refills in a row each waited at most 2 polls and found at most 4
+ * messages, the consumer is at the producer's heels and every poll costs the producer a cache miss;
+ * it pauses before its next poll. If that brought fewer than 4, it stops and needs twice the streak
+ * to start again (up to 1024).
+ */
+struct mye_gather {
+	uint32_t streak;
+	uint32_t needed;
+	bool on;
+};
+
+void mye_waiter_init(struct mye_waiter *w, enum myelon_wait strategy, const struct mye_segment *seg,
+                     uint32_t *parked_word);
+
+/* The heavy side's barrier between its announcement and its re-check. */
+void mye_waiter_barrier(struct mye_waiter *w);
+
+/* One wait episode: begin, then step after each poll that found nothing, until it says to park. */
+struct mye_episode {
+	int64_t deadline;
+	int64_t begun_ns;  /* 0: the clock was not read yet */
+	int64_t budget_ns; /* adaptive: how long to spin */
+	int64_t now_ns;    /* as last read */
+	uint32_t polls;
+	int64_t asked_ns; /* when step last said MYE_STEP_ASK */
+};
+
+enum mye_step {
+	MYE_STEP_POLL,    /* look again */
+	MYE_STEP_ASK,     /* look again, and ask whether the peer lives: 10 ms went by */
+	MYE_STEP_PARK,    /* sleep on the doorbell */
+	MYE_STEP_TIMEOUT, /* the deadline passed */
+	MYE_STEP_EINTR,   /* a sleep was interrupted */
+};
+
+void mye_episode_begin(struct mye_episode *e, int64_t deadline);
+enum mye_step mye_episode_step(struct mye_waiter *w, struct mye_episode *e,
+                               const struct mye_segment *seg);
+
+/*
+ * Sleep on @p bell while it has @p value, until deadline or the cap. Counts, keeps the parked word,
+ * learns the cost of a wake from @p wake_ns (the waker's time stamp). @return 0, -EINTR, -ETIMEDOUT
+ * (only the caller's deadline), -EAGAIN (value had changed), 1: the cap ended it, -EFAULT.
+ */
+int mye_waiter_park(struct mye_waiter *w, const uint32_t *bell, uint32_t value,
+                    const uint64_t *wake_ns, int64_t deadline);
+
+/* Raise a doorbell and wake all who sleep on it. Async-signal-safe. */
+void mye_ring_bell(uint32_t *bell, uint64_t *wake_ns);
+
+#endif
