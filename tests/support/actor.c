@@ -114,7 +114,7 @@ int kit_spawnv(struct kit_actor *a, const char *path, char *const argv[])
 
 int kit_spawn(struct kit_actor *a, const char *path, ...)
 {
-	const char *args[MAX_ARGS] = { path };
+	const char *args[MAX_ARGS] = {path};
 	size_t n = 1;
 	va_list ap;
 
@@ -155,10 +155,9 @@ int kit_kill(struct kit_actor *a, int sig)
 
 bool kit_running(const struct kit_actor *a)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 
-	return a->pid > 0 &&
-	       waitid(P_PID, (id_t)a->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	return a->pid > 0 && waitid(P_PID, (id_t)a->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	       info.si_pid == 0;
 }
 
@@ -176,7 +175,7 @@ static void take_output(struct kit_actor *a)
 int kit_wait(struct kit_actor *a, double seconds)
 {
 	int64_t deadline = kit_deadline(seconds);
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	const struct timespec pause = {.tv_nsec = 1000000};
 	bool late = false;
 	int status, result;
 	pid_t pid;
@@ -197,7 +196,7 @@ int kit_wait(struct kit_actor *a, double seconds)
 	result = late ? -ETIME : WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 	if (result != 0 && result != -last_signal)
 		fprintf(stderr, "actor %d ended with %d%s, its output:\n%s\n", a->pid, result,
-			late ? " (watchdog)" : "", a->output);
+		        late ? " (watchdog)" : "", a->output);
 	a->pid = 0;
 	return result;
 }

@@ -66,9 +66,9 @@ bool kit_die_with_parent(pid_t parent);
 
 /* What one actor found; each actor has the index it is told. */
 struct kit_result {
-	_Atomic uint64_t count;      /* messages seen or sent */
+	_Atomic uint64_t count; /* messages seen or sent */
 	_Atomic uint64_t bytes;
-	_Atomic uint64_t hash;       /* kit_hash() chained over them */
+	_Atomic uint64_t hash; /* kit_hash() chained over them */
 	_Atomic uint64_t lost;
 	_Atomic uint64_t violations; /* set by kit_violation() */
 	_Atomic uint64_t value[3];   /* as the test likes */

@@ -60,7 +60,7 @@ void kit_page_destroy(struct kit_page *page)
 /* Sleeps while *word is value, at most 100 ms, so that a lost wake is only slow. */
 static void sleep_on(_Atomic uint32_t *word, uint32_t value)
 {
-	const struct timespec slice = { .tv_nsec = 100000000 };
+	const struct timespec slice = {.tv_nsec = 100000000};
 
 	syscall(SYS_futex, word, FUTEX_WAIT, value, &slice, NULL, 0);
 }
