@@ -54,8 +54,9 @@ function(myelon_register_test kind program)
   math(EXPR limit "${arg_TIMEOUT} * ${MYELON_TEST_SCALE}")
   add_test(NAME ${arg_NAME} COMMAND "${MYELON_TEST_RUN}" --kind ${kind} --name ${arg_NAME}
     --scale ${MYELON_TEST_SCALE} --timeout ${limit} --sanitize ${MYELON_SANITIZE} -- ${program})
-  # The runner ends a test that takes too long and cleans up after it; CTest is the second net.
-  math(EXPR limit "${limit} * 20 + 60")
+  # The runner knows the environment's time scale, ends what takes too long and cleans up after it;
+  # CTest, which would only kill the runner, is the second net.
+  math(EXPR limit "${limit} * 40 + 60")
   set_tests_properties(${arg_NAME} PROPERTIES
     LABELS "${arg_LABELS}" TIMEOUT ${limit} SKIP_RETURN_CODE 77)
   if(arg_RESOURCE_LOCK)

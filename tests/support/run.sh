@@ -66,8 +66,8 @@ export TSAN_OPTIONS="suppressions=$here/tsan.supp:second_deadlock_stack=1:${TSAN
 case $kind in
 # The limit is per test there. One job: CTest already runs as many programs as there are processors.
 criterion)
-	set -- "$@" --verbose --color=never --ascii -j"${MYELON_TEST_JOBS:-1}" --timeout "$limit"
-	limit=$((limit * 10))
+	set -- "$@" --verbose --color=never -j"${MYELON_TEST_JOBS:-1}" --timeout "$limit"
+	limit=$((limit * 3))
 	;;
 script) set -- bash "$@" ;;
 esac
@@ -87,7 +87,7 @@ if [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then
 	echo "FAIL: $name: killed, or not finished after $limit s (MYELON_TEST_TIMEOUT_SCALE multiplies the limit)"
 fi
 
-sed -n 's/^\[SKIP\] /SKIP: /p; /^SKIP: /p' "$tmp/log" >"$tmp/skips"
+sed -n 's/^\[SKIP\] /SKIP: /; /^SKIP: /p' "$tmp/log" >"$tmp/skips"
 if [ -s "$tmp/skips" ]; then
 	cat "$tmp/skips"
 	[ -z "${MYELON_SKIP_LOG:-}" ] || sed "s/^SKIP: /SKIP: $name: /" "$tmp/skips" >>"$MYELON_SKIP_LOG"
