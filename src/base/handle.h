@@ -5,9 +5,8 @@
  * Handles live in private anonymous pages with MADV_WIPEONFORK: in a child
  * every count is 0 and the magic is gone, so each call falls into its slow
  * path, which answers "opened before fork". The descriptor numbers are kept
- * outside these pages, in a fixed table of atomic slots, so that the child
- * handler (registered once with pthread_atfork) can close them without a lock
- * or malloc.
+ * outside these pages, in a fixed table, so that a child handler can close them:
+ * an open descriptor in a child would keep the parent's locks for ever.
  */
 #ifndef MYE_BASE_HANDLE_H
 #define MYE_BASE_HANDLE_H

@@ -10,8 +10,10 @@
 #define MYE_SYS_POINTS_H
 
 #ifdef MYE_TEST_POINTS
-void mye_point(void);
+void mye_point(void);                  /* async-signal-safe */
 unsigned long mye_points_passed(void); /* so far in this process */
+/* Die at the n-th point from now; 0: never. Overrides MYELON_TEST_KILL_AT. */
+void mye_points_kill_in(unsigned long n);
 #else
 static inline void mye_point(void)
 {

@@ -52,14 +52,16 @@ int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int mye_futex_wake_all(uint32_t *word);
 
 /* membarrier GLOBAL_EXPEDITED. Register this address space (once, cached) /
- * call the barrier. */
+ * call the barrier. -ENOTSUP: the kernel has none or a filter denies it. */
 int mye_membarrier_register(void);
 int mye_membarrier(void);
 
 /* Files. All descriptors are O_CLOEXEC, opens of existing files O_NOFOLLOW. */
 int mye_open_dir(const char *path);
-int mye_open_at(int dirfd, const char *name, bool writable); /* existing regular file */
-int mye_open_tmpfile(int dirfd, mode_t mode); /* O_TMPFILE O_RDWR; mode set exactly */
+/* An existing regular file; -ELOOP: a symbolic link, -EPROTO: something else. */
+int mye_open_at(int dirfd, const char *name, bool writable);
+/* O_TMPFILE O_RDWR, mode set exactly; -EOPNOTSUPP where the file system has none. */
+int mye_open_tmpfile(int dirfd, mode_t mode);
 int mye_create_excl(int dirfd, const char *name, mode_t mode); /* fallback of the above */
 int mye_link_fd(int fd, int dirfd, const char *name);          /* /proc/self/fd; -EEXIST */
 int mye_link_at(int dirfd, const char *from, const char *to);
@@ -74,6 +76,7 @@ int mye_sync(int fd);
 void mye_close(int fd);
 /* f_type and f_bsize of statfs. */
 int mye_statfs(int fd, uint64_t *type, uint64_t *bsize, uint64_t *free_bytes);
+bool mye_may_write(int dirfd); /* may the process make files in there? */
 /* Read a small text file (sysfs, proc) by absolute path; NUL-terminated,
  * trailing newline cut. @return length. */
 ssize_t mye_read_text(const char *path, char *buf, size_t cap);
@@ -81,7 +84,7 @@ ssize_t mye_read_text(const char *path, char *buf, size_t cap);
 int mye_write_text(const char *path, const char *text);
 /* Call fn for each entry of a directory; stop at non-zero and return it. */
 int mye_each_name(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx);
-/* Like a thread-safe getenv that treats "" as unset. */
+/* getenv that treats "" as unset, and everything in a set-user-id program. */
 const char *mye_env(const char *name);
 
 /* Open-file-description locks on one byte. */
@@ -101,6 +104,8 @@ int mye_reserve(size_t bytes, size_t align, void **out);
 int mye_map_fixed(void *at, size_t bytes, int fd, uint64_t off, unsigned flags);
 int mye_map_private(size_t bytes, void **out);
 void mye_unmap(void *at, size_t bytes);
+/* Has the kernel MADV_POPULATE_* (5.14)? */
+bool mye_can_populate(void);
 /* MADV_POPULATE_READ/WRITE; on kernels without it, touches pages under no guard
  * only after allocation is proven. @return 0, -EFAULT where a touch would be
  * SIGBUS, -ENOMEM. */
@@ -118,6 +123,9 @@ uint32_t mye_pid(void);
 uint32_t mye_tid(void);
 uint32_t mye_euid(void);
 int mye_random(void *buf, size_t n);
+/* CPUs in the affinity of the calling thread; @p pinned: that CPU if it is one,
+ * else -1. */
+uint32_t mye_affinity(int *pinned);
 /* CPUs a handle of this thread may use: its affinity (a thread pinned to one
  * CPU counts all online CPUs instead), cut by the cgroup CPU quota; >= 1. @p
  * pinned: that CPU, or -1. @p quota: a quota is in force. */
@@ -127,8 +135,8 @@ int mye_current_node(void); /* NUMA node of the running CPU, 0 if unknown */
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */
 struct mye_watch;
-int mye_watch_open(struct mye_watch **out, const char *dir);
-/* Until something changed in the directory or the deadline. @return 0,
+int mye_watch_open(struct mye_watch **out, const char *dir); /* -ENOENT, -EACCES, ... */
+/* Until something may have changed in the directory or the deadline. @return 0,
  * -ETIMEDOUT, -EINTR. */
 int mye_watch_wait(struct mye_watch *w, int64_t deadline);
 void mye_watch_close(struct mye_watch *w);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sys/sys.h"
+
+#define CPU_WORDS 256 /* 16384 CPUs: the plain cpu_set_t ends at 1024 */
+#define WORD_BITS (8 * (int)sizeof(unsigned long))
+
+uint32_t mye_affinity(int *pinned)
+{
+	unsigned long mask[CPU_WORDS];
+	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	uint32_t count = 0;
+	int first = -1;
+	long i;
+
+	for (i = 0; i < bytes / (long)sizeof(mask[0]); i++) {
+		if (mask[i] && first < 0)
+			first = (int)i * WORD_BITS + __builtin_ctzl(mask[i]);
+		count += (uint32_t)__builtin_popcountl(mask[i]);
+	}
+	*pinned = count == 1 ? first : -1;
+	return count ? count : 1;
+}
+
+/* Whole CPUs a "quota period" pair of microseconds allows, at least 1; 0: no limit. */
+static uint32_t quota_cpus(long long quota, long long period)
+{
+	if (quota <= 0 || period <= 0)
+		return 0;
+	return (uint32_t)((quota + period - 1) / period);
+}
+
+static uint32_t read_v2(const char *dir)
+{
+	char path[4200], text[64], *end;
+	long long quota;
+
+	snprintf(path, sizeof(path), "%s/cpu.max", dir);
+	if (mye_read_text(path, text, sizeof(text)) < 0)
+		return 0;
+	quota = strtoll(text, &end, 10); /* "max 100000": nothing is read, no limit */
+	return quota_cpus(quota, strtoll(end, NULL, 10));
+}
+
+static uint32_t read_v1(const char *dir)
+{
+	char path[4200], quota[32], period[32];
+
+	snprintf(path, sizeof(path), "%s/cpu.cfs_quota_us", dir);
+	if (mye_read_text(path, quota, sizeof(quota)) < 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", dir);
+	if (mye_read_text(path, period, sizeof(period)) < 0)
+		return 0;
+	return quota_cpus(strtoll(quota, NULL, 10), strtoll(period, NULL, 10));
+}
+
+static uint32_t tighter(uint32_t a, uint32_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* A limit holds for everything below the group it is set on. In a container the path may be the
+ * host's, which is not there: the root that is mounted is then the container's own group. */
+static uint32_t read_upwards(const char *root, const char *group, uint32_t (*read)(const char *))
+{
+	size_t root_len = strlen(root);
+	uint32_t limit = 0;
+	char dir[4096], *slash;
+
+	if (snprintf(dir, sizeof(dir), "%s%s", root, group) >= (int)sizeof(dir))
+		return 0;
+	for (;;) {
+		limit = tighter(limit, read(dir));
+		slash = strrchr(dir, '/');
+		if (!slash || (size_t)(slash - dir) < root_len)
+			return limit;
+		*slash = '\0';
+	}
+}
+
+static bool lists_cpu(const char *controllers)
+{
+	size_t n;
+
+	for (; *controllers; controllers += n + (controllers[n] == ',')) {
+		n = strcspn(controllers, ",");
+		if (n == 3 && !strncmp(controllers, "cpu", 3))
+			return true;
+	}
+	return false;
+}
+
+/* The CPUs the groups of this process leave it; 0: no limit. */
+static uint32_t cgroup_limit(void)
+{
+	char text[4096], root[256], *line, *next, *controllers, *group;
+	uint32_t limit = 0;
+
+	if (mye_read_text("/proc/self/cgroup", text, sizeof(text)) < 0)
+		return 0;
+	for (line = text; line; line = next) { /* "<id>:<controllers>:<group>" */
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		controllers = strchr(line, ':');
+		group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		controllers++;
+		*group++ = '\0';
+		if (!*controllers) {
+			limit = tighter(limit, read_upwards("/sys/fs/cgroup", group, read_v2));
+			limit = tighter(limit,
+			                read_upwards("/sys/fs/cgroup/unified", group, read_v2));
+		} else if (lists_cpu(controllers)) {
+			snprintf(root, sizeof(root), "/sys/fs/cgroup/%s", controllers);
+			limit = tighter(limit, read_upwards(root, group, read_v1));
+		}
+	}
+	return limit;
+}
+
+uint32_t mye_usable_cpus(int *pinned, bool *quota)
+{
+	uint32_t cpus, limit;
+	long online;
+	int cpu;
+
+	cpus = mye_affinity(&cpu);
+	if (cpu >= 0) {
+		online = sysconf(_SC_NPROCESSORS_ONLN);
+		cpus = online > 0 ? (uint32_t)online : 1;
+	}
+	limit = cgroup_limit();
+	if (pinned)
+		*pinned = cpu;
+	if (quota)
+		*quota = limit != 0;
+	return limit && limit < cpus ? limit : cpus;
+}
+
+int mye_current_node(void)
+{
+	unsigned cpu, node;
+
+	return syscall(SYS_getcpu, &cpu, &node, NULL) == 0 ? (int)node : 0;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "sys/sys.h"
+
+#define RETRY(result, call)                                                                        \
+	do {                                                                                       \
+		(result) = (call);                                                                 \
+	} while ((result) < 0 && errno == EINTR)
+
+static int result_of(int rc)
+{
+	return rc < 0 ? -errno : rc;
+}
+
+int mye_open_dir(const char *path)
+{
+	int fd;
+
+	RETRY(fd, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	return result_of(fd);
+}
+
+/* Looked at before it is opened, because opening a device does something, and after, because the name
+ * may have changed; O_NONBLOCK for a FIFO that came in between. */
+int mye_open_at(int dirfd, const char *name, bool writable)
+{
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	struct stat st;
+	int fd;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	if (!S_ISREG(st.st_mode))
+		return -EPROTO;
+	RETRY(fd, openat(dirfd, name, flags));
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EPROTO;
+	}
+	return fd;
+}
+
+/* The umask may have taken bits away. */
+static int set_mode(int fd, mode_t mode)
+{
+	int err;
+
+	if (fchmod(fd, mode) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int mye_open_tmpfile(int dirfd, mode_t mode)
+{
+	int fd;
+
+	RETRY(fd, openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
+	if (fd < 0)
+		/* What kernels and file systems without O_TMPFILE answer. */
+		return errno == EISDIR || errno == ENOENT ? -EOPNOTSUPP : -errno;
+	return set_mode(fd, mode);
+}
+
+int mye_create_excl(int dirfd, const char *name, mode_t mode)
+{
+	int fd;
+
+	mye_point();
+	RETRY(fd, openat(dirfd, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode));
+	mye_point();
+	return fd < 0 ? -errno : set_mode(fd, mode);
+}
+
+int mye_link_fd(int fd, int dirfd, const char *name)
+{
+	char path[40];
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	mye_point();
+	rc = result_of(linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW));
+	if (rc == -ENOENT) /* no /proc; this needs a capability or a kernel of 2024 */
+		rc = result_of(linkat(fd, "", dirfd, name, AT_EMPTY_PATH));
+	mye_point();
+	return rc;
+}
+
+int mye_link_at(int dirfd, const char *from, const char *to)
+{
+	int rc;
+
+	mye_point();
+	rc = result_of(linkat(dirfd, from, dirfd, to, 0));
+	mye_point();
+	return rc;
+}
+
+int mye_unlink_at(int dirfd, const char *name)
+{
+	int rc;
+
+	mye_point();
+	rc = result_of(unlinkat(dirfd, name, 0));
+	mye_point();
+	return rc;
+}
+
+int mye_fstat(int fd, struct stat *st)
+{
+	return result_of(fstat(fd, st));
+}
+
+int mye_stat_at(int dirfd, const char *name, struct stat *st)
+{
+	return result_of(fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW));
+}
+
+int mye_truncate(int fd, uint64_t bytes)
+{
+	int rc;
+
+	if (bytes > INT64_MAX)
+		return -EFBIG;
+	mye_point();
+	RETRY(rc, ftruncate(fd, (off_t)bytes));
+	rc = result_of(rc);
+	mye_point();
+	return rc;
+}
+
+int mye_allocate(int fd, uint64_t bytes)
+{
+	int rc;
+
+	if (bytes > INT64_MAX)
+		return -EFBIG;
+	mye_point();
+	RETRY(rc, fallocate(fd, 0, 0, (off_t)bytes));
+	rc = result_of(rc);
+	mye_point();
+	return rc;
+}
+
+int mye_write_all(int fd, const void *buf, size_t n, uint64_t off)
+{
+	const char *from = buf;
+	ssize_t done;
+
+	mye_point();
+	while (n) {
+		RETRY(done, pwrite(fd, from, n, (off_t)off));
+		if (done <= 0)
+			return done < 0 ? -errno : -EIO;
+		from += done;
+		off += (uint64_t)done;
+		n -= (size_t)done;
+	}
+	mye_point();
+	return 0;
+}
+
+ssize_t mye_read_at(int fd, void *buf, size_t n, uint64_t off)
+{
+	char *to = buf;
+	size_t have = 0;
+	ssize_t done;
+
+	while (have < n) {
+		RETRY(done, pread(fd, to + have, n - have, (off_t)(off + have)));
+		if (done < 0)
+			return -errno;
+		if (done == 0)
+			break;
+		have += (size_t)done;
+	}
+	return (ssize_t)have;
+}
+
+int mye_sync(int fd)
+{
+	int rc;
+
+	RETRY(rc, fsync(fd));
+	return result_of(rc);
+}
+
+/* Closing may release a lock. EINTR is not retried: Linux has closed it by then. */
+void mye_close(int fd)
+{
+	if (fd < 0)
+		return;
+	mye_point();
+	close(fd);
+	mye_point();
+}
+
+int mye_statfs(int fd, uint64_t *type, uint64_t *bsize, uint64_t *free_bytes)
+{
+	struct statfs fs;
+	int rc;
+
+	RETRY(rc, fstatfs(fd, &fs));
+	if (rc < 0)
+		return -errno;
+	if (type)
+		*type = (uint64_t)fs.f_type & 0xffffffffu;
+	if (bsize)
+		*bsize = (uint64_t)fs.f_bsize;
+	if (free_bytes)
+		*free_bytes = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	return 0;
+}
+
+bool mye_may_write(int dirfd)
+{
+	return faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+ssize_t mye_read_text(const char *path, char *buf, size_t cap)
+{
+	ssize_t n;
+	int fd;
+
+	if (!cap)
+		return -EINVAL;
+	RETRY(fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
+	if (fd < 0)
+		return -errno;
+	n = mye_read_at(fd, buf, cap - 1, 0);
+	close(fd);
+	if (n < 0)
+		return n;
+	if (n && buf[n - 1] == '\n')
+		n--;
+	buf[n] = '\0';
+	return n;
+}
+
+int mye_write_text(const char *path, const char *text)
+{
+	size_t n = strlen(text);
+	ssize_t done;
+	int fd, rc = 0;
+
+	RETRY(fd, open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY));
+	if (fd < 0)
+		return -errno;
+	RETRY(done, write(fd, text, n));
+	if (done < 0)
+		rc = -errno;
+	else if ((size_t)done != n)
+		rc = -EIO;
+	close(fd);
+	return rc;
+}
+
+int mye_each_name(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx)
+{
+	struct dirent *entry;
+	int fd, rc = 0;
+	DIR *dir;
+
+	/* Of its own: the position of a directory belongs to the open file. */
+	RETRY(fd, openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	while (rc == 0) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			rc = -errno;
+			break;
+		}
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			rc = fn(ctx, entry->d_name);
+	}
+	closedir(dir);
+	return rc;
+}
