@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -19,12 +20,25 @@ static int result_of(int rc)
 	return rc < 0 ? -errno : rc;
 }
 
+/* A directory that may be searched but not read is good enough for known names. */
 int mye_open_dir(const char *path)
 {
 	int fd;
 
 	RETRY(fd, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (fd < 0 && errno == EACCES)
+		RETRY(fd, open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	return result_of(fd);
+}
+
+int mye_reopen_writable(int fd)
+{
+	char path[40];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	RETRY(again, open(path, O_RDWR | O_CLOEXEC));
+	return result_of(again);
 }
 
 /* Looked at before it is opened, because opening a device does something, and after, because the name
@@ -247,6 +261,37 @@ ssize_t mye_read_text(const char *path, char *buf, size_t cap)
 		n--;
 	buf[n] = '\0';
 	return n;
+}
+
+char *mye_read_whole(const char *path)
+{
+	size_t cap = 8192, len = 0;
+	char *text = NULL, *more;
+	ssize_t n;
+	int fd;
+
+	RETRY(fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
+	if (fd < 0)
+		return NULL;
+	for (;;) {
+		more = realloc(text, cap);
+		if (!more)
+			break;
+		text = more;
+		n = mye_read_at(fd, text + len, cap - len - 1, len);
+		if (n < 0)
+			break;
+		len += (size_t)n;
+		if (len < cap - 1) {
+			text[len] = '\0';
+			close(fd);
+			return text;
+		}
+		cap *= 2;
+	}
+	free(text);
+	close(fd);
+	return NULL;
 }
 
 int mye_write_text(const char *path, const char *text)

@@ -58,6 +58,8 @@ int mye_membarrier(void);
 
 /* Files. All descriptors are O_CLOEXEC, opens of existing files O_NOFOLLOW. */
 int mye_open_dir(const char *path);
+/* Another open file description of an open file, without its locks. */
+int mye_reopen_writable(int fd);
 /* An existing regular file; -ELOOP: a symbolic link, -EPROTO: something else. */
 int mye_open_at(int dirfd, const char *name, bool writable);
 /* O_TMPFILE O_RDWR, mode set exactly; -EOPNOTSUPP where the file system has none. */
@@ -80,6 +82,8 @@ bool mye_may_write(int dirfd); /* may the process make files in there? */
 /* Read a small text file (sysfs, proc) by absolute path; NUL-terminated,
  * trailing newline cut. @return length. */
 ssize_t mye_read_text(const char *path, char *buf, size_t cap);
+/* The whole of a file of any length (mounts, smaps), to be freed; NULL on failure. */
+char *mye_read_whole(const char *path);
 /* Write to one (sysfs). */
 int mye_write_text(const char *path, const char *text);
 /* Call fn for each entry of a directory; stop at non-zero and return it. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* Built without libnuma: memory is not placed, but where it lies can still be read from
+ * /proc/self/numa_maps. */
+#include <errno.h>
+
+#include "numa/placement.h"
+
+int mye_numa_begin(int node, enum mye_numa_how how, struct mye_numa_saved *saved)
+{
+	(void)node;
+	(void)how;
+	saved->valid = false;
+	return -ENOTSUP;
+}
+
+void mye_numa_end(const struct mye_numa_saved *saved)
+{
+	(void)saved;
+}
+
+int mye_numa_bind(void *at, size_t bytes, int node, enum mye_numa_how how)
+{
+	(void)at;
+	(void)bytes;
+	(void)node;
+	(void)how;
+	return -ENOTSUP;
+}
+
+int mye_numa_query(const void *at, size_t page, size_t count, int *nodes)
+{
+	(void)at;
+	(void)page;
+	(void)count;
+	(void)nodes;
+	return -ENOTSUP;
+}
