@@ -21,6 +21,9 @@
 struct mye_gate_entry {
 	uint64_t generation; /* of the entry when last_good was taken */
 	int64_t last_good;   /* last cursor in range */
+	int64_t bad;         /* last one that was not */
+	bool seen;
+	bool alerted;
 };
 
 /* The producer's private side of the gate (design: docs/architecture.md, the gate). */
@@ -34,7 +37,9 @@ struct mye_gate {
 	uint32_t count;               /* entries in the list */
 	uint32_t *list;               /* indices of gating entries, max_consumers + 1 */
 	struct mye_gate_entry *known; /* per entry */
-	bool holding;                 /* the hold entry gates */
+	bool holding;                 /* the hold gates */
+	uint32_t active;              /* entries that finished their join */
+	int64_t minimum;              /* at the last scan, INT64_MAX: nobody gates */
 };
 
 struct mye_producer {
@@ -45,10 +50,21 @@ struct mye_producer {
 	struct mye_segment seg;
 	struct mye_waiter waiter;
 	struct mye_gate gate;
-	uint32_t flags;          /* MYELON_F_EINTR */
+	uint32_t flags;     /* MYELON_F_EINTR */
+	bool hold_by_count; /* the hold ends when hold_need consumers are active */
+	uint32_t hold_need;
+	uint32_t hold_max;
 	uint32_t exact_episodes; /* blocked episodes that ask for the exact need at once */
-	uint32_t owner_tid;      /* debug builds: thread of the last call */
+	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	uint64_t alerts;
+};
+
+/* What a reader knows of the producer's life (peer.c). */
+struct mye_peer {
+	uint64_t epoch;       /* as last seen */
+	int verdict;          /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
+	int64_t asked_ns;     /* when its lock was last asked for */
+	uint32_t empty_tries; /* try calls since then */
 };
 
 struct mye_consumer {
@@ -61,12 +77,9 @@ struct mye_consumer {
 	struct mye_gather gather;
 	uint32_t index; /* of our entry */
 	uint32_t flags;
-	uint64_t epoch;       /* of the producer, as last seen */
-	int64_t published;    /* as last seen */
-	int verdict;          /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
-	int64_t asked_ns;     /* when we last asked for the producer's lock */
-	uint32_t empty_tries; /* try calls since then */
-	uint32_t owner_tid;
+	uint32_t in_call;
+	struct mye_peer peer;
+	int64_t published; /* as last seen */
 	uint64_t lost;
 	uint64_t alerts;
 	char id[MYE_ID_BYTES];
@@ -79,11 +92,10 @@ struct mye_observer {
 	struct mye_segment seg;
 	struct mye_waiter waiter;
 	uint32_t flags;
-	int64_t next; /* sequence to be copied next */
-	uint64_t epoch;
-	int verdict;
-	int64_t asked_ns;
-	uint32_t empty_tries;
+	int64_t next;    /* sequence to be copied next */
+	int64_t poll_ns; /* next nap of an observer that cannot park */
+	uint32_t in_call;
+	struct mye_peer peer;
 	uint64_t lost;
 };
 

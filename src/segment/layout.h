@@ -200,6 +200,8 @@ struct mye_entry {
 #define MYE_LOCK_LIFE 0     /* shared by every participant, exclusive to remove the name */
 #define MYE_LOCK_PRODUCER 1 /* exclusive by the producer */
 #define MYE_LOCK_ENTRY(i) (2 + (int64_t)(i))
+/* Exclusive while a joiner chooses its entry: the byte of the hold, which nobody owns. */
+#define MYE_LOCK_TABLE(seg) MYE_LOCK_ENTRY((seg)->header.max_consumers)
 /* Lock byte 0 of the data file: shared by every participant, exclusive to
  * remove it. */
 #define MYE_LOCK_DATA 0

@@ -30,7 +30,8 @@ struct mye_waiter {
 	int64_t cost_ns;    /* measured cost of one park and wake: the spin budget of adaptive */
 	int64_t counted_ns; /* when the spinners were last counted */
 	bool crowded;       /* ... and there were more than CPUs */
-	int64_t sleep_ns;   /* next sleep of MYELON_WAIT_SLEEP */
+	int64_t park_begun_ns; /* when the last barrier was called */
+	int64_t sleep_ns;      /* next sleep of MYELON_WAIT_SLEEP */
 	uint32_t *parked_word; /* where tools see that we sleep; may be NULL */
 	struct myelon_handle_stats stats;
 };
@@ -53,35 +54,40 @@ void mye_waiter_init(struct mye_waiter *w, enum myelon_wait strategy, const stru
 /* The heavy side's barrier between its announcement and its re-check. */
 void mye_waiter_barrier(struct mye_waiter *w);
 
-/* One wait episode: begin, then step after each poll that found nothing, until it says to park. */
+/*
+ * One wait episode: begin; then alternate step and, where it says poll, up to burst polls; end when
+ * something was found.
+ */
 struct mye_episode {
 	int64_t deadline;
-	int64_t begun_ns;  /* 0: the clock was not read yet */
-	int64_t budget_ns; /* adaptive: how long to spin */
-	int64_t now_ns;    /* as last read */
-	uint32_t polls;
+	int64_t begun_ns; /* 0: the clock was not read yet */
+	int64_t now_ns;   /* as last read */
 	int64_t asked_ns; /* when step last said MYE_STEP_ASK */
+	uint32_t steps;
+	uint32_t burst; /* out: polls to make before the next step */
+	bool parked;    /* step said park at least once */
 };
 
 enum mye_step {
-	MYE_STEP_POLL,    /* look again */
-	MYE_STEP_ASK,     /* look again, and ask whether the peer lives: 10 ms went by */
+	MYE_STEP_POLL,    /* look again, burst times */
+	MYE_STEP_ASK,     /* the same, but first ask whether the peer lives: 10 ms went by */
 	MYE_STEP_PARK,    /* sleep on the doorbell */
 	MYE_STEP_TIMEOUT, /* the deadline passed */
-	MYE_STEP_EINTR,   /* a sleep was interrupted */
+	MYE_STEP_EINTR,   /* a signal ended a sleep */
 };
 
 void mye_episode_begin(struct mye_episode *e, int64_t deadline);
 enum mye_step mye_episode_step(struct mye_waiter *w, struct mye_episode *e,
                                const struct mye_segment *seg);
+void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e);
 
 /*
  * Sleep on @p bell while it has @p value, until deadline or the cap. Counts, keeps the parked word,
  * learns the cost of a wake from @p wake_ns (the waker's time stamp). @return 0, -EINTR, -ETIMEDOUT
  * (only the caller's deadline), -EAGAIN (value had changed), 1: the cap ended it, -EFAULT.
  */
-int mye_waiter_park(struct mye_waiter *w, const uint32_t *bell, uint32_t value,
-                    const uint64_t *wake_ns, int64_t deadline);
+int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const uint32_t *bell,
+                    uint32_t value, const uint64_t *wake_ns, int64_t deadline);
 
 /* Raise a doorbell and wake all who sleep on it. Async-signal-safe. */
 void mye_ring_bell(uint32_t *bell, uint64_t *wake_ns);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* Waiting for consumers to be there. */
+#ifndef MYE_RING_COORDINATION_H
+#define MYE_RING_COORDINATION_H
+
+#include "ring/ring.h"
+
+#define MYE_WAIT_FOR_DEFAULT_NS 15000000000ll
+
+bool mye_wait_for_empty(const struct myelon_wait_for *whom);
+/* Names and counts in range? @return 0, -EINVAL, -ENAMETOOLONG. */
+int mye_wait_for_check(const struct myelon_wait_for *whom, uint32_t max_consumers);
+int mye_wait_for(struct mye_producer *p, const struct myelon_wait_for *whom, int64_t deadline);
+
+#endif

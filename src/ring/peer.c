@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include "ring/peer.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "sys/sys.h"
+
+static uint64_t load_epoch(const struct mye_segment *seg)
+{
+	/* Acquire: pairs with the release store of a new producer (announce_takeover). */
+	return __atomic_load_n(&seg->producer->slow.epoch, __ATOMIC_ACQUIRE);
+}
+
+static uint32_t load_state(const struct mye_segment *seg)
+{
+	/* Acquire: pairs with the release stores of close and takeover. */
+	return __atomic_load_n(&seg->producer->slow.state, __ATOMIC_ACQUIRE);
+}
+
+void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg)
+{
+	*peer = (struct mye_peer){.epoch = load_epoch(seg)};
+}
+
+bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg)
+{
+	return load_epoch(seg) != peer->epoch || load_state(seg) == MYE_PRODUCER_CLOSED ||
+	       peer->verdict;
+}
+
+int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
+{
+	uint64_t epoch = load_epoch(seg);
+	uint32_t state;
+
+	if (epoch != peer->epoch) {
+		peer->epoch = epoch;
+		peer->verdict = 0;
+	}
+	if (peer->verdict)
+		return peer->verdict;
+	state = load_state(seg);
+	peer->asked_ns = mye_now();
+	peer->empty_tries = 0;
+	if (state == MYE_PRODUCER_CLOSED)
+		return -EPIPE;
+	return mye_role_held(seg, MYE_LOCK_PRODUCER) == 0 ? -EOWNERDEAD : 0;
+}
+
+int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int verdict)
+{
+	if (load_epoch(seg) != peer->epoch)
+		return 0;
+	peer->verdict = verdict;
+	if (verdict == -EPIPE)
+		return mye_fail_static(-EPIPE,
+		                       "the producer closed the ring and everything was read");
+	return mye_fail(
+		verdict,
+		"the producer of ring %s (pid %u) died and everything it published was read; "
+		"wait for a new one, or close",
+		seg->place.name, seg->producer->identity.pid);
+}
+
+bool mye_peer_due(struct mye_peer *peer)
+{
+	if (++peer->empty_tries < MYE_ASK_TRIES)
+		return false;
+	peer->empty_tries = 0;
+	return mye_now() - peer->asked_ns >= MYE_ASK_NS;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Whether the producer is still there, for consumers and observers. One verdict: its lock. Its state
+ * word only says whether it left in order.
+ */
+#ifndef MYE_RING_PEER_H
+#define MYE_RING_PEER_H
+
+#include "ring/ring.h"
+
+#define MYE_ASK_TRIES 256 /* empty try calls between looks at the clock */
+
+void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
+
+/* Cheap, without a system call: may there be a verdict? True if the producer closed or the epoch moved. */
+bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg);
+
+/*
+ * Ask. @return 0: alive, or a new epoch began; -EPIPE closed in order; -EOWNERDEAD. The caller then
+ * looks at published once more and confirms: only if nothing is new and the epoch did not move is it
+ * an answer.
+ */
+int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg);
+/* @return the verdict if it still holds (kept for later calls, sentence set), 0 if the epoch moved. */
+int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int verdict);
+
+/* For try calls: is it time to ask again? Reads the clock every MYE_ASK_TRIES calls. */
+bool mye_peer_due(struct mye_peer *peer);
+
+#endif

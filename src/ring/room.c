@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * A producer that waits for room.
+ *
+ * It names the cursor it needs in space_target and sleeps on the space bell; a consumer whose release
+ * passes the target rings, unconditionally, and the producer looks again. Asking for exactly what is
+ * needed is one wake per released slot; asking for more can wait for ever for somebody who waits for
+ * us. So the first sleep asks for a quarter window more and lasts at most 1 ms, then the exact need
+ * counts; when the 1 ms ran out, the next 64 episodes ask for the exact need at once.
+ */
+#include <errno.h>
+
+#include "base/error.h"
+#include "ring/gate.h"
+#include "sys/sys.h"
+
+#define SOFT_NS 1000000
+#define EXACT_EPISODES 64
+
+/* What a blocked producer waits for: a cursor that all gating consumers must reach. */
+struct room {
+	uint32_t n; /* slots wanted, or 0: only that `seq` is consumed */
+	int64_t seq;
+	int64_t need;     /* the cursor, exactly */
+	int64_t target;   /* the cursor asked for */
+	int64_t soft_end; /* until when more than the need is asked for; 0: not decided */
+	bool exact;
+};
+
+static bool satisfied(struct mye_producer *p, const struct room *r, bool whole)
+{
+	if (r->n)
+		return mye_gate_extend(p, r->n, whole);
+	return mye_gate_minimum(p) >= r->seq;
+}
+
+static void choose_target(struct mye_producer *p, struct room *r)
+{
+	int64_t published = p->hot.next - 1;
+	int64_t more = r->need + p->seg.header.window / 4;
+	int64_t now;
+
+	r->target = r->need;
+	if (r->exact)
+		return;
+	if (more > published)
+		more = published;
+	if (more <= r->need) {
+		r->exact = true;
+		return;
+	}
+	now = mye_now();
+	if (!r->soft_end)
+		r->soft_end = now + SOFT_NS;
+	if (now < r->soft_end) {
+		r->target = more;
+		return;
+	}
+	r->exact = true;
+	p->exact_episodes = EXACT_EPISODES;
+}
+
+/* One turn of the sleep loop: bell, target, barrier, check, sleep. @return 1: satisfied, 0: again. */
+static int park(struct mye_producer *p, struct room *r, int64_t deadline)
+{
+	struct mye_shared_page *sh = p->seg.shared;
+	int64_t *target = &p->seg.producer->space.space_target, until = deadline;
+	/* Acquire: pairs with mye_ring_bell(): what the ringer did before is seen below. */
+	uint32_t bell = __atomic_load_n(&sh->space.bell, __ATOMIC_ACQUIRE);
+	int rc;
+
+	choose_target(p, r);
+	mye_point();
+	__atomic_store_n(target, r->target, __ATOMIC_RELAXED);
+	mye_point();
+	mye_waiter_barrier(&p->waiter);
+	if (satisfied(p, r, true) || __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED)) {
+		__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
+		return 0;
+	}
+	if (!r->exact && r->soft_end < until)
+		until = r->soft_end;
+	rc = mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns, until);
+	__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
+	mye_point();
+	if (rc == -EINTR && (p->flags & MYELON_F_EINTR))
+		return -EINTR;
+	if (rc == -EFAULT)
+		return mye_fail(-EPROTO, "ring %s: its control file was truncated",
+		                p->seg.place.name);
+	if (rc == 1 && satisfied(p, r, true)) {
+		p->waiter.stats.caps_found++;
+		return 1;
+	}
+	return 0;
+}
+
+static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
+{
+	struct mye_waiter *w = &p->waiter;
+	struct mye_episode e;
+	int rc = 0;
+
+	w->stats.waits++;
+	if (p->exact_episodes) {
+		p->exact_episodes--;
+		r->exact = true;
+	}
+	mye_episode_begin(&e, deadline);
+	for (;;) {
+		enum mye_step step = mye_episode_step(w, &e, &p->seg);
+
+		if (step == MYE_STEP_TIMEOUT)
+			rc = satisfied(p, r, true) ? 1 : -ETIMEDOUT;
+		else if (step == MYE_STEP_EINTR && (p->flags & MYELON_F_EINTR))
+			rc = -EINTR;
+		else if (step == MYE_STEP_PARK)
+			rc = park(p, r, deadline);
+		if (rc == 0 && mye_take_interrupt(&p->interrupted))
+			rc = -ECANCELED;
+		for (uint32_t i = 0; rc == 0 && i < e.burst; i++) {
+			if (satisfied(p, r, step == MYE_STEP_ASK || step == MYE_STEP_PARK))
+				rc = 1;
+			else if (w->strategy != MYELON_WAIT_SPIN)
+				mye_cpu_relax();
+		}
+		if (rc)
+			break;
+	}
+	mye_episode_end(w, &e);
+	return rc > 0 ? 0 : rc;
+}
+
+int mye_room_wait(struct mye_producer *p, uint32_t n, int64_t deadline)
+{
+	struct room r = {.n = n};
+
+	r.need = p->hot.next + n - 1 - (int64_t)p->seg.header.window;
+	return wait_for(p, &r, deadline);
+}
+
+int mye_consumed_wait(struct mye_producer *p, int64_t seq, int64_t deadline)
+{
+	struct room r = {.seq = seq, .need = seq, .exact = true};
+
+	return wait_for(p, &r, deadline);
+}
