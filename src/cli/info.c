@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* `myelon info`: everything known of one ring and its consumers. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "args.h"
+#include "cli.h"
+#include "fmt.h"
+#include "info.h"
+
+static bool as_json, any_owner;
+
+static const struct arg options[] = {
+	{.name = "any-owner",
+         .type = ARG_FLAG,
+         .value = &any_owner,
+         .help = "also look into a ring of another user"},
+	{.name = "json", .type = ARG_FLAG, .value = &as_json, .help = "as JSON"},
+	{0},
+};
+
+static const struct args_spec spec = {
+	.command = "info",
+	.usage = "NAME [options]",
+	.about = "Describe the ring NAME (or the plain-file ring at a path): its memory and why it\n"
+		 "is what it is, its producer, its consumers and how far behind they are.",
+	.options = options,
+	.min_operands = 1,
+	.max_operands = 1,
+	.operand = "the ring's NAME",
+};
+
+static const char *or_unknown(const char *name)
+{
+	return name ? name : "unknown";
+}
+
+const char *info_kind_name(uint32_t kind)
+{
+	return kind == MYELON_KIND_RAW ? "raw" : kind == MYELON_KIND_FRAMED ? "framed" : "unknown";
+}
+
+const char *info_backing_name(uint32_t backing)
+{
+	return or_unknown(myelon_backing_name((enum myelon_backing)backing));
+}
+
+static const char *fence_name(uint32_t fence)
+{
+	return fence == MYELON_FENCE_ASYM ? "asym" : fence == MYELON_FENCE_FULL ? "full" : "unknown";
+}
+
+static const char *unattended_name(uint32_t unattended)
+{
+	return unattended == MYELON_UNATTENDED_OVERWRITE ? "overwrite" : "block";
+}
+
+static const char *wait_name(uint32_t wait)
+{
+	return or_unknown(myelon_wait_name((enum myelon_wait)wait));
+}
+
+static const char *state_name(uint32_t state)
+{
+	return or_unknown(myelon_peer_state_name((enum myelon_peer_state)state));
+}
+
+static void format_time(uint64_t ns, char *text, size_t size)
+{
+	time_t seconds = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		snprintf(text, size, "unknown");
+}
+
+static void node_json(struct json *j, const char *key, int32_t node)
+{
+	if (node < 0)
+		json_null(j, key);
+	else
+		json_int(j, key, node);
+}
+
+void info_json(struct json *j, const struct myelon_ring_info *r)
+{
+	char hex[24], created[32];
+
+	json_string(j, "name", r->name);
+	if (r->kind == 0) {
+		json_null(j, "kind");
+		json_string(j, "reason", r->reason);
+		return;
+	}
+	json_string(j, "kind", info_kind_name(r->kind));
+	json_uint(j, "slot_size", r->slot_size);
+	json_uint(j, "window", r->window);
+	json_uint(j, "slots", r->slots);
+	json_uint(j, "data_bytes", r->data_bytes);
+	json_string(j, "backing", info_backing_name(r->backing));
+	json_uint(j, "page_size", r->page_size);
+	node_json(j, "node_asked", r->node_asked);
+	node_json(j, "node", r->node_obtained);
+	json_string(j, "reason", r->reason);
+	json_string(j, "data_path", r->data_path[0] ? r->data_path : NULL);
+	json_string(j, "fence", fence_name(r->fence));
+	json_string(j, "unattended", unattended_name(r->unattended));
+	json_bool(j, "keep", r->keep != 0);
+	snprintf(hex, sizeof(hex), "0x%016" PRIx64, r->schema);
+	json_string(j, "schema", r->schema ? hex : NULL);
+	format_time(r->created_ns, created, sizeof(created));
+	json_string(j, "created", created);
+	json_uint(j, "epoch", r->epoch);
+	json_object(j, "producer");
+	json_string(j, "state", state_name(r->producer_state));
+	json_int(j, "pid", r->producer_pid);
+	json_string(j, "wait", wait_name(r->producer_wait));
+	json_object_end(j);
+	json_int(j, "published", r->published);
+	json_int(j, "minimum", r->minimum);
+	json_int(j, "lag", r->published - r->minimum);
+	json_uint(j, "buffering_for", r->buffering_for);
+	json_uint(j, "max_consumers", r->max_consumers);
+	json_uint(j, "gating", r->consumers);
+}
+
+struct table {
+	struct myelon_consumer_entry rows[MYELON_MAX_CONSUMERS];
+	size_t count;
+};
+
+static int add_row(void *ctx, const struct myelon_consumer_entry *e)
+{
+	struct table *t = ctx;
+
+	if (t->count < MYELON_MAX_CONSUMERS)
+		t->rows[t->count++] = *e;
+	return 0;
+}
+
+static void print_json(const struct myelon_ring_info *r, const struct table *t)
+{
+	struct json j;
+
+	json_begin(&j, stdout, false);
+	json_object(&j, NULL);
+	info_json(&j, r);
+	json_array(&j, "consumers");
+	for (size_t i = 0; i < t->count; i++) {
+		const struct myelon_consumer_entry *e = &t->rows[i];
+
+		json_object(&j, NULL);
+		json_string(&j, "id", e->id);
+		json_uint(&j, "index", e->index);
+		json_int(&j, "pid", e->pid);
+		json_string(&j, "state", state_name(e->state));
+		json_string(&j, "wait", wait_name(e->wait));
+		json_bool(&j, "parked", e->parked != 0);
+		node_json(&j, "cpu", e->cpu);
+		json_bool(&j, "gating", e->gating != 0);
+		json_int(&j, "cursor", e->cursor);
+		json_uint(&j, "lag", e->lag);
+		json_uint(&j, "lost", e->lost);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_object_end(&j);
+	json_end(&j);
+}
+
+static void print_node(const struct myelon_ring_info *r)
+{
+	if (r->node_obtained < 0)
+		printf("node       unknown or mixed");
+	else
+		printf("node       %d", r->node_obtained);
+	if (r->node_asked >= 0)
+		printf(", asked for %d", r->node_asked);
+	putchar('\n');
+}
+
+static void print_ring(const struct myelon_ring_info *r)
+{
+	struct fmt data, page, slots;
+	char created[32];
+
+	format_time(r->created_ns, created, sizeof(created));
+	printf("name       %s\n", r->name);
+	printf("kind       %s, slots of %u bytes, window %u of %s slots\n", info_kind_name(r->kind),
+	       r->slot_size, r->window, fmt_count(&slots, r->slots));
+	printf("memory     %s, %s, pages of %s\n", info_backing_name(r->backing),
+	       fmt_bytes(&data, r->data_bytes), fmt_bytes(&page, r->page_size));
+	print_node(r);
+	printf("why        %s\n", r->reason[0] ? r->reason : "as asked for");
+	printf("data       %s\n", r->data_path[0] ? r->data_path : "not found");
+	printf("modes      fence %s, unattended %s%s\n", fence_name(r->fence),
+	       unattended_name(r->unattended), r->keep ? ", keep" : "");
+	if (r->schema)
+		printf("schema     0x%016" PRIx64 "\n", r->schema);
+	printf("created    %s, epoch %" PRIu64 "\n", created, r->epoch);
+	printf("producer   %s, pid %d, wait %s\n", state_name(r->producer_state), r->producer_pid,
+	       wait_name(r->producer_wait));
+	printf("published  %" PRId64 ", slowest consumer at %" PRId64 ", lag %" PRId64 "\n",
+	       r->published, r->minimum, r->published - r->minimum);
+	printf("consumers  %u gating, room for %u", r->consumers, r->max_consumers);
+	if (r->buffering_for)
+		printf(", buffering until %u more come", r->buffering_for);
+	putchar('\n');
+}
+
+static void print_consumers(const struct table *t)
+{
+	int width = 2;
+
+	if (t->count == 0)
+		return;
+	for (size_t i = 0; i < t->count; i++) {
+		int len = (int)strlen(t->rows[i].id);
+
+		if (len > width)
+			width = len;
+	}
+	printf("\n%-*s  %7s  %-7s  %-10s  %-6s  %4s  %-6s  %14s  %10s  %8s\n", width, "ID", "PID",
+	       "STATE", "WAIT", "PARKED", "CPU", "GATING", "CURSOR", "LAG", "LOST");
+	for (size_t i = 0; i < t->count; i++) {
+		const struct myelon_consumer_entry *e = &t->rows[i];
+		char cpu[16] = "-";
+
+		if (e->cpu >= 0)
+			snprintf(cpu, sizeof(cpu), "%d", e->cpu);
+		printf("%-*s  %7d  %-7s  %-10s  %-6s  %4s  %-6s  %14" PRId64 "  %10" PRIu64
+		       "  %8" PRIu64 "\n",
+		       width, e->id, e->pid, state_name(e->state), wait_name(e->wait),
+		       e->parked ? "yes" : "no", cpu, e->gating ? "yes" : "no", e->cursor, e->lag,
+		       e->lost);
+	}
+}
+
+int cmd_info(int argc, char **argv)
+{
+	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
+	struct myelon_dir_opts o;
+	struct table *table;
+	char **operands;
+	int rc;
+
+	rc = args_parse(&spec, argc, argv, &operands);
+	if (rc != ARGS_RUN)
+		return rc;
+	table = calloc(1, sizeof(*table));
+	if (!table)
+		return cli_error(CLI_FAILURE, "out of memory");
+	o = MYELON_DIR_OPTS(.flags = any_owner ? MYELON_F_ANY_OWNER : 0,
+	                    .hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
+	rc = myelon_ring_describe(operands[0], &o, &info);
+	if (rc == 0)
+		rc = myelon_ring_consumers(operands[0], &o, add_row, table);
+	if (rc < 0) {
+		rc = cli_library_error(rc);
+	} else if (as_json) {
+		print_json(&info, table);
+		rc = cli_finish(CLI_OK);
+	} else {
+		print_ring(&info);
+		print_consumers(table);
+		rc = cli_finish(CLI_OK);
+	}
+	free(table);
+	return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* The state of `myelon pub` and the part that moves the bytes (pub_send.c). */
+#ifndef CLI_PUB_H
+#define CLI_PUB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <myelon/myelon.h>
+
+#include "progress.h"
+#include "stream.h"
+
+/* How long one wait lasts before the state is looked at. */
+#define PUB_TICK_NS INT64_C(1000000000)
+
+struct pub {
+	const char *name;
+	struct myelon_frame_producer *fp;
+	struct myelon_producer *ring;
+	size_t chunk;
+	bool lines;
+	int64_t stall_timeout;
+	int64_t warned; /* when a stall was last mentioned, 0: never */
+	struct stream_tally sent;
+	struct progress progress;
+};
+
+/* The whole of stdin with its marks. @return CLI_OK or an exit code after a message. */
+int pub_send_stdin(struct pub *pub);
+
+/* Slots published and not read by the slowest consumer. */
+int64_t pub_lag(struct pub *pub);
+
+/* Error: @what after @waited_ns, and who is behind. */
+void pub_complain(struct pub *pub, const char *what, int64_t waited_ns);
+
+/* The same as a remark, now and then, when it has gone on for some seconds since @began. */
+void pub_warn_if_stalled(struct pub *pub, const char *what, int64_t began);
+
+#endif
