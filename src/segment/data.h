@@ -22,13 +22,14 @@ struct mye_data {
 	uint32_t backing_got;
 	int32_t node_got; /* -1: unknown or mixed */
 	char reason[160];
-	int fd;                 /* locked shared on byte 0, linked under its name */
+	int fd; /* locked shared on byte 0, linked under its name, registered for fork */
+	uint64_t dev, ino;
 	char dir[MYE_PATH_MAX]; /* where */
-	unsigned char *map;     /* mirrored, populated, writable */
+	unsigned char *map;     /* mirrored (map.h), populated, writable */
 };
 
 /* slots for a window: smallest power of two >= window whose bytes are a
- * multiple of page. @return 0, -EMSGSIZE. */
+ * multiple of page (a power of two). @return 0, -EMSGSIZE and a sentence. */
 int mye_slots_for(uint32_t slot_size, uint32_t window, uint64_t page, uint64_t *slots);
 
 /*
@@ -40,19 +41,40 @@ int mye_data_create(struct mye_data *d);
 /* Undo mye_data_create(): unmap, unlink, close. */
 void mye_data_discard(struct mye_data *d);
 
+/*
+ * A tag of a directory, the high half of nonce[0]: gc of one shm directory must
+ * not judge the data files of another that shares its hugetlbfs. @return 0 if
+ * it cannot be told.
+ */
+uint32_t mye_dir_tag(int dirfd);
+/* A fresh nonce for a ring whose control file lies in @p dirfd. @return 0 or
+ * negative errno with a sentence. */
+int mye_nonce_make(int dirfd, uint64_t nonce[2]);
+
+/* Private name of a data file on a file system without O_TMPFILE, while it is
+ * made: MYE_DATA_TEMP_PREFIX and the nonce. */
+#define MYE_DATA_PREFIX "myelon-data."
+#define MYE_DATA_TEMP_PREFIX ".myelon-data-tmp."
+
 /* Name of a data file: myelon-data.<32 hex digits>, or for a plain-file ring
  * <control file>.data. */
 void mye_data_name(char *buf, size_t cap, const struct mye_place *place, const uint64_t nonce[2]);
 
-/* Find and open the data file of a validated header; checks regular, owner,
- * size. Fills seg->data_fd, data_dir. */
+/*
+ * Find and open the data file of a validated header, lock byte 0 shared, check
+ * that it is regular, of the control file's owner, of the size recorded, and
+ * still linked. Needs seg->header, place, dir_fd, control_fd; fills data_fd
+ * (registered for fork) and data_dir. @return 0; -ENOENT: there is none; -EPROTO:
+ * it is not what the header says; -EBUSY: it is being removed; -EACCES, ...
+ */
 int mye_data_open(struct mye_segment *seg, bool writable);
-/* Map it twice in a row and populate. */
+/* Map it twice in a row and populate. -EPROTO: the file became shorter. */
 int mye_data_map(struct mye_segment *seg, bool writable);
+/* Safe if it is not mapped. */
 void mye_data_unmap(struct mye_segment *seg);
 
 /* Call fn for each directory that may hold data files of rings of @p place (shm
- * directory, hugetlbfs). */
+ * directory, hugetlbfs); stop at non-zero and return it. */
 int mye_data_dirs(const struct mye_place *place, int (*fn)(void *ctx, const char *dir), void *ctx);
 
 #endif

@@ -45,7 +45,7 @@ int mye_reserve(size_t bytes, size_t align, void **out)
 {
 	size_t page = mye_page_size(), total;
 	uintptr_t base, start;
-	void *raw;
+	void *raw = NULL;
 	int rc;
 
 	if (align < page)
@@ -105,7 +105,7 @@ bool mye_can_populate(void)
 {
 	static int answer; /* 1 yes, -1 no */
 	int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
-	void *page;
+	void *page = NULL;
 
 	if (known)
 		return known > 0;

@@ -62,7 +62,8 @@ int mye_open_dir(const char *path);
 int mye_reopen_writable(int fd);
 /* An existing regular file; -ELOOP: a symbolic link, -EPROTO: something else. */
 int mye_open_at(int dirfd, const char *name, bool writable);
-/* O_TMPFILE O_RDWR, mode set exactly; -EOPNOTSUPP where the file system has none. */
+/* O_TMPFILE O_RDWR, mode set exactly; -EOPNOTSUPP where the file system has
+ * none, or it could not be linked. */
 int mye_open_tmpfile(int dirfd, mode_t mode);
 int mye_create_excl(int dirfd, const char *name, mode_t mode); /* fallback of the above */
 int mye_link_fd(int fd, int dirfd, const char *name);          /* /proc/self/fd; -EEXIST */
