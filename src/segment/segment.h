@@ -37,10 +37,15 @@ struct mye_segment {
 	enum mye_role role;
 	bool writable; /* the pages behind the producer page are mapped writable */
 	bool linked;   /* create: the control file has its name */
+	bool built;    /* made here, not attached to */
+	bool joined;   /* byte 0 is held shared and the header is valid */
+	bool open;     /* the descriptors below are valid or -1 */
 	int dir_fd;    /* directory of the control file */
 	int control_fd;
 	int data_fd;
 	uint64_t control_dev, control_ino;
+	uint32_t owner; /* uid of the control file; the data file must have the same */
+	char temp[64];  /* private name of an unpublished control file, "": it has none */
 	unsigned char *control;             /* header.control_bytes */
 	struct mye_producer_page *producer; /* writable only for the producer */
 	struct mye_shared_page *shared;

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* What the words of a ring say, checked on the way out: they may be anything. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "segment/control.h"
+#include "segment/data.h"
+
+static int64_t load_published(const struct mye_segment *seg)
+{
+	/* Acquire: pairs with the release store of publish; cursors loaded later are as new. */
+	int64_t published = __atomic_load_n(&seg->producer->hot.published, __ATOMIC_ACQUIRE);
+
+	return published < -1 ? -1 : published;
+}
+
+static int64_t load_cursor(const struct mye_entry *e, int64_t published)
+{
+	int64_t cursor = __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED);
+
+	return cursor < -1 ? -1 : cursor > published ? published : cursor;
+}
+
+static uint64_t load_state(const struct mye_entry *e)
+{
+	/* Acquire: pairs with the compare-and-swap that set the state; the entry's text is its. */
+	return __atomic_load_n(&e->slow.state, __ATOMIC_ACQUIRE);
+}
+
+static bool gating(uint64_t state)
+{
+	return MYE_STATE_OF(state) == MYE_ENTRY_JOINING || MYE_STATE_OF(state) == MYE_ENTRY_ACTIVE;
+}
+
+static uint32_t producer_state(const struct mye_segment *seg)
+{
+	if (seg->role == MYE_ROLE_PRODUCER || mye_role_held(seg, MYE_LOCK_PRODUCER) == 1)
+		return MYELON_PEER_ALIVE;
+	switch (__atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED)) {
+	case MYE_PRODUCER_OPEN:
+		return MYELON_PEER_DEAD;
+	case MYE_PRODUCER_CLOSED:
+		return MYELON_PEER_CLOSED;
+	default:
+		return MYELON_PEER_ABSENT;
+	}
+}
+
+static void describe_words(const struct mye_segment *seg, struct myelon_ring_info *info)
+{
+	const struct mye_producer_page *p = seg->producer;
+	const struct mye_entry *hold = &seg->entries[MYE_HOLD_INDEX(seg)];
+	int64_t minimum = INT64_MAX, cursor;
+	uint32_t need;
+
+	info->published = load_published(seg);
+	for (uint32_t i = 0; i <= seg->header.max_consumers; i++) {
+		const struct mye_entry *e = &seg->entries[i];
+		uint64_t state = load_state(e);
+
+		if (!gating(state) && !(e == hold && MYE_STATE_OF(state) == MYE_ENTRY_HOLD))
+			continue;
+		info->consumers += e != hold;
+		cursor = load_cursor(e, info->published);
+		minimum = cursor < minimum ? cursor : minimum;
+	}
+	info->minimum = minimum == INT64_MAX ? info->published : minimum;
+	info->epoch = __atomic_load_n(&p->slow.epoch, __ATOMIC_RELAXED);
+	info->producer_state = producer_state(seg);
+	info->producer_pid = (int32_t)__atomic_load_n(&p->identity.pid, __ATOMIC_RELAXED);
+	info->producer_wait = __atomic_load_n(&p->slow.wait, __ATOMIC_RELAXED);
+	if (MYE_STATE_OF(load_state(hold)) == MYE_ENTRY_HOLD) {
+		need = __atomic_load_n(&p->slow.hold_need, __ATOMIC_RELAXED);
+		info->buffering_for = need > info->consumers ? need - info->consumers : 0;
+	}
+}
+
+void mye_segment_describe(const struct mye_segment *seg, struct myelon_ring_info *info)
+{
+	const struct mye_header *h = &seg->header;
+	char name[sizeof(seg->place.file) + 8];
+
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->kind = h->kind;
+	memcpy(info->name, seg->place.name, sizeof(info->name));
+	info->slot_size = h->slot_size;
+	info->window = h->window;
+	info->slots = h->slots;
+	info->max_consumers = h->max_consumers;
+	info->backing = h->backing;
+	info->page_size = h->data_page;
+	info->data_bytes = h->data_bytes;
+	info->unattended = h->unattended;
+	info->fence = h->fence;
+	info->node_asked = h->node_asked;
+	info->node_obtained = h->node_obtained;
+	info->schema = h->schema;
+	memcpy(info->reason, h->reason, sizeof(info->reason));
+	info->keep = (h->flags & MYELON_F_KEEP) != 0;
+	info->created_ns = h->created_ns;
+	if (seg->data_dir[0]) {
+		mye_data_name(name, sizeof(name), &seg->place, h->nonce);
+		if (snprintf(info->data_path, sizeof(info->data_path), "%s/%s", seg->data_dir,
+		             name) >= (int)sizeof(info->data_path))
+			info->data_path[0] = '\0';
+	}
+	describe_words(seg, info);
+}
+
+/*
+ * A lock that nobody else holds may be this handle's own: then it was this process that wrote the
+ * entry.
+ */
+static bool own_entry(const struct mye_segment *seg, const struct mye_entry *e)
+{
+	struct mye_identity who;
+
+	if (seg->role != MYE_ROLE_CONSUMER || e->about.who.pid != mye_pid())
+		return false;
+	mye_identify(&who);
+	return e->about.who.start_ticks == who.start_ticks && e->about.who.pidns == who.pidns;
+}
+
+static uint32_t entry_state(const struct mye_segment *seg, uint32_t index, uint64_t state)
+{
+	bool held = mye_role_held(seg, MYE_LOCK_ENTRY(index)) == 1 ||
+	            own_entry(seg, &seg->entries[index]);
+
+	switch (MYE_STATE_OF(state)) {
+	case MYE_ENTRY_JOINING:
+		return held ? MYELON_PEER_JOINING : MYELON_PEER_DEAD;
+	case MYE_ENTRY_ACTIVE:
+		return held ? MYELON_PEER_ALIVE : MYELON_PEER_DEAD;
+	case MYE_ENTRY_EVICTED:
+		return MYELON_PEER_EVICTED;
+	case MYE_ENTRY_RELEASED:
+	case MYE_ENTRY_FREE:
+	case MYE_ENTRY_HOLD:
+	default:
+		return MYELON_PEER_ABSENT;
+	}
+}
+
+bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
+                       struct myelon_consumer_entry *out)
+{
+	const struct mye_entry *e;
+	int64_t published;
+	uint64_t state;
+
+	if (index >= seg->header.max_consumers)
+		return false;
+	e = &seg->entries[index];
+	state = load_state(e);
+	if (MYE_STATE_OF(state) < MYE_ENTRY_JOINING || MYE_STATE_OF(state) > MYE_ENTRY_EVICTED)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	out->index = index;
+	static_assert(sizeof(out->id) < sizeof(e->about.id), "ids are cut to what is public");
+	memcpy(out->id, e->about.id, sizeof(out->id) - 1);
+	for (char *c = out->id; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	out->pid = (int32_t)__atomic_load_n(&e->about.who.pid, __ATOMIC_RELAXED);
+	out->state = entry_state(seg, index, state);
+	out->wait = __atomic_load_n(&e->slow.wait, __ATOMIC_RELAXED);
+	out->parked = __atomic_load_n(&e->slow.parked, __ATOMIC_RELAXED) != 0;
+	out->cpu = __atomic_load_n(&e->about.who.cpu, __ATOMIC_RELAXED);
+	out->gating = gating(state);
+	published = load_published(seg);
+	out->cursor = load_cursor(e, published);
+	out->lag = (uint64_t)(published - out->cursor);
+	out->lost = __atomic_load_n(&e->slow.lost, __ATOMIC_RELAXED);
+	return true;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Garbage collection. First the control files nobody holds, each with its data;
+ * then data files nobody holds whose nonce no control file has: what creators
+ * and removers left that were killed between their two files.
+ *
+ * Huge page directories are shared by many shm directories and containers: only
+ * data whose nonce carries the tag of our shm directory is looked at there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "segment/control.h"
+#include "segment/data.h"
+
+#define NAME_MAX_ 256
+
+struct gc {
+	struct mye_place place; /* only its directories */
+	uint32_t flags;
+	int shm_fd;
+	struct stat shm;
+	char tag[9];
+	myelon_gc_fn fn;
+	void *ctx;
+	int removed;
+	int stopped; /* what fn returned */
+	/* the directory being worked on in the second pass */
+	const char *dir;
+	int dir_fd;
+};
+
+static int report(struct gc *g, const char *dir, const char *name, uint64_t bytes, int error,
+                  const char *reason)
+{
+	struct myelon_gc_item item = {.size = sizeof(item), .error = error, .bytes = bytes};
+
+	g->removed += error == 0;
+	if (!g->fn || g->stopped)
+		return g->stopped;
+	if (snprintf(item.path, sizeof(item.path), "%s/%s", dir, name) >= (int)sizeof(item.path))
+		item.path[sizeof(item.path) - 1] = '\0';
+	snprintf(item.reason, sizeof(item.reason), "%.159s", reason);
+	g->stopped = g->fn(g->ctx, &item);
+	return g->stopped;
+}
+
+static bool ours(const struct gc *g, const struct stat *st)
+{
+	return st->st_uid == mye_euid() || (g->flags & MYELON_F_ANY_OWNER);
+}
+
+/* What an erased ring consisted of; told when its lock is given up again. */
+struct erased {
+	struct {
+		char dir[MYE_PATH_MAX], name[NAME_MAX_];
+		uint64_t bytes;
+	} file[2];
+	int count;
+};
+
+static void note(void *ctx, const char *dir, const char *name, uint64_t bytes)
+{
+	struct erased *e = ctx;
+
+	if (e->count == 2)
+		return;
+	snprintf(e->file[e->count].dir, MYE_PATH_MAX, "%s", dir);
+	snprintf(e->file[e->count].name, NAME_MAX_, "%s", name);
+	e->file[e->count].bytes = bytes;
+	e->count++;
+}
+
+/* @return 0 if erased, else why not, with a reason. */
+static int erase_control(struct gc *g, struct mye_control *c, const struct mye_place *place,
+                         struct erased *e, const char **reason)
+{
+	int rc;
+
+	if (!ours(g, &c->st)) {
+		*reason = "it belongs to another user";
+		return -EPERM;
+	}
+	if (c->valid == 0 && (c->header.flags & MYELON_F_KEEP)) {
+		*reason = "created to be kept (MYELON_F_KEEP): remove it by name";
+		return -EPERM;
+	}
+	rc = mye_claim_name(c, place);
+	if (rc == -EBUSY)
+		*reason = "in use";
+	else if (rc < 0)
+		*reason = rc == -ESTALE ? "removed by somebody else" : "it cannot be locked";
+	else if (mye_erase_ring(c, place, note, e) < 0) {
+		*reason = myelon_last_error();
+		rc = -EACCES;
+	}
+	return rc;
+}
+
+static int control_pass(void *ctx, const char *file)
+{
+	struct gc *g = ctx;
+	const char *reason = NULL;
+	struct erased e = {.count = 0};
+	struct mye_place place;
+	struct mye_control c;
+	int rc;
+
+	if (!mye_place_of_file(&place, g->place.dir, g->place.hugetlb_dir, file))
+		return 0;
+	rc = mye_control_open(&c, &place, true);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return report(g, place.dir, file, 0, rc, myelon_last_error());
+	rc = erase_control(g, &c, &place, &e, &reason);
+	mye_control_close(&c);
+	if (rc == -ESTALE)
+		return 0;
+	if (rc < 0)
+		return report(g, place.dir, file, (uint64_t)c.st.st_size, rc, reason);
+	reason = c.valid == 0 ? "no process uses the ring"
+	                      : "not a readable ring, and nobody holds it";
+	for (int i = 0; i < e.count; i++)
+		report(g, e.file[i].dir, e.file[i].name, e.file[i].bytes, 0, reason);
+	return g->stopped;
+}
+
+/* A private name of a file being made; whoever still works on it holds its byte 0. */
+static int unfinished(struct gc *g, const char *file)
+{
+	struct stat st;
+	bool erased;
+	int fd = mye_open_at(g->dir_fd, file, true);
+
+	if (fd < 0)
+		return 0;
+	erased = mye_fstat(fd, &st) == 0 && ours(g, &st) &&
+	         mye_lock_set(fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE) == 0 &&
+	         mye_name_leads_to(g->dir_fd, file, st.st_dev, st.st_ino) &&
+	         mye_unlink_at(g->dir_fd, file) == 0;
+	mye_close(fd);
+	return erased ? report(g, g->dir, file, (uint64_t)st.st_size, 0,
+	                       "left by a creator that was killed") :
+	                0;
+}
+
+static bool hex_nonce(const char *s)
+{
+	return strspn(s, "0123456789abcdef") == MYE_NONCE_DIGITS && !s[MYE_NONCE_DIGITS];
+}
+
+/* The nonce in a file name with this prefix; NULL: another name. */
+static const char *nonce_in(const char *file, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(file, prefix, n) == 0 && hex_nonce(file + n) ? file + n : NULL;
+}
+
+/* 0 is no tag: that of a directory nobody could look at. */
+static bool tagged(const struct gc *g, const char *nonce)
+{
+	return strcmp(g->tag, "00000000") != 0 && strncmp(nonce, g->tag, strlen(g->tag)) == 0;
+}
+
+static bool at_home(const struct gc *g)
+{
+	struct stat st;
+
+	return mye_fstat(g->dir_fd, &st) == 0 && st.st_dev == g->shm.st_dev &&
+	       st.st_ino == g->shm.st_ino;
+}
+
+static int orphan(struct gc *g, const char *file)
+{
+	struct mye_data_erase e = {.dir = g->dir, .name = file, .shm_fd = g->shm_fd};
+	struct stat st;
+	int rc;
+
+	/* Before the lock as well: who attaches to a living ring need not run into it. */
+	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISREG(st.st_mode) || !ours(g, &st) ||
+	    mye_nonce_in_use(g->shm_fd, file, st.st_uid))
+		return 0;
+	e.owner = st.st_uid;
+	rc = mye_erase_data(&e);
+	if (rc == MYE_ERASED)
+		return report(g, g->dir, file, e.bytes, 0, "no control file has its nonce");
+	if (rc == MYE_ERASE_HELD)
+		return report(g, g->dir, file, (uint64_t)st.st_size, -EBUSY,
+		              "in use, though its ring has no name any more or not yet");
+	if (rc < 0)
+		return report(g, g->dir, file, (uint64_t)st.st_size, rc, myelon_strerror(rc));
+	return 0;
+}
+
+static int data_pass(void *ctx, const char *file)
+{
+	struct gc *g = ctx;
+	bool home = at_home(g);
+	const char *nonce;
+
+	if (home && nonce_in(file, MYE_TEMP_PREFIX))
+		return unfinished(g, file);
+	nonce = nonce_in(file, MYE_DATA_TEMP_PREFIX);
+	if (nonce)
+		return home || tagged(g, nonce) ? unfinished(g, file) : 0;
+	nonce = nonce_in(file, MYE_DATA_PREFIX);
+	return nonce && (home || tagged(g, nonce)) ? orphan(g, file) : 0;
+}
+
+static int data_dir(void *ctx, const char *dir)
+{
+	struct gc *g = ctx;
+
+	g->dir = dir;
+	g->dir_fd = mye_open_dir(dir);
+	if (g->dir_fd < 0)
+		return 0;
+	mye_each_name(g->dir_fd, data_pass, g);
+	mye_close(g->dir_fd);
+	return g->stopped;
+}
+
+static int run(struct gc *g)
+{
+	int rc;
+
+	g->shm_fd = mye_open_dir(g->place.dir);
+	if (g->shm_fd < 0)
+		return mye_fail(g->shm_fd, "the directory %s cannot be opened: %s", g->place.dir,
+		                myelon_strerror(g->shm_fd));
+	rc = mye_fstat(g->shm_fd, &g->shm);
+	if (rc == 0) {
+		snprintf(g->tag, sizeof(g->tag), "%08x", mye_dir_tag(g->shm_fd));
+		rc = mye_each_name(g->shm_fd, control_pass, g);
+	}
+	if (rc == 0)
+		rc = mye_data_dirs(&g->place, data_dir, g);
+	mye_close(g->shm_fd);
+	if (g->stopped)
+		return g->stopped;
+	if (rc < 0)
+		return mye_fail(rc, "the directory %s cannot be read: %s", g->place.dir,
+		                myelon_strerror(rc));
+	return g->removed;
+}
+
+int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx)
+{
+	struct myelon_dir_opts o;
+	struct gc *g;
+	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+
+	if (rc < 0)
+		return rc;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return mye_fail_static(-ENOMEM, "no memory for gc");
+	/* Any name does: only the directories of the place matter here. */
+	rc = mye_place_resolve(&g->place, "x", o.shm_dir, o.hugetlb_dir);
+	if (rc == 0) {
+		g->flags = o.flags;
+		g->fn = fn;
+		g->ctx = ctx;
+		rc = run(g);
+	}
+	free(g);
+	return rc;
+}
