@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include "options.h"
+#include "args.h"
+#include "cli.h"
+#include "series.h"
+
+#include <ctype.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which benchmarks know an option. */
+enum {
+	LIMIT = 1,
+	SIGNAL = 2,
+	PINGPONG = 4,
+	BROADCAST = 8,
+	IDLE = 16,
+	STREAMS = SIGNAL | BROADCAST,
+	ROUNDS = LIMIT | STREAMS | PINGPONG,
+	RINGS = STREAMS | PINGPONG | IDLE,
+	EVERY = LIMIT | RINGS,
+};
+
+static const struct {
+	const char *name;
+	unsigned int bit;
+	const char *about;
+} benches[] = {
+	{"limit", LIMIT,
+         "What this machine gives with nothing in between: a cache line, a futex, an eventfd\n"
+         "and a bare cursor ring between two processes. The other benchmarks include it."},
+	{"signal", SIGNAL,
+         "One way, as fast as it goes: messages published one by one, and in batches."},
+	{"pingpong", PINGPONG, "Round trips over two rings between two processes."},
+	{"broadcast", BROADCAST,
+         "One producer, several consumers, everyone gets everything; deliveries per second."},
+	{"idle", IDLE, "What consumers cost that wait for nothing: CPU time and context switches."},
+};
+
+static struct bench_options opt;
+
+static const char *const layer_names[] = {"raw", "framed", NULL};
+static const char *const touch_names[] = {"all", "line", NULL};
+/* In the order of enum myelon_backing. */
+static const char *const backing_names[] = {"auto", "hugetlb", "shm", "shm+thp", "file", NULL};
+
+/* Splits at commas and gives each part to @one. */
+static const char *parse_list(const char *text, struct bench_list *list,
+                              const char *(*one)(const char *part, uint64_t *value))
+{
+	char part[64];
+	const char *wrong = NULL;
+
+	list->count = 0;
+	while (!wrong) {
+		size_t n = strcspn(text, ",");
+
+		if (n >= sizeof(part) || list->count == BENCH_LIST_MAX)
+			return "is too long";
+		memcpy(part, text, n);
+		part[n] = '\0';
+		wrong = one(part, &list->value[list->count++]);
+		if (text[n] == '\0')
+			break;
+		text += n + 1;
+	}
+	return wrong;
+}
+
+static const char *one_wait(const char *part, uint64_t *value)
+{
+	int wait = myelon_wait_parse(part);
+
+	if (wait < 0)
+		return "is not made of adaptive, spin, spin-pause, yield, sleep and park";
+	*value = (uint64_t)wait;
+	return NULL;
+}
+
+static const char *one_work(const char *part, uint64_t *value)
+{
+	const char *digits = part + strspn(part, "0123456789.");
+	int64_t ns = 0;
+	const char *wrong;
+
+	if (*part && *digits == '\0') {
+		*value = strtoull(part, NULL, 10);
+		return NULL;
+	}
+	wrong = args_duration(part, &ns);
+	if (!wrong && ns > INT64_C(1000000000))
+		wrong = "is more than a second";
+	*value = (uint64_t)ns;
+	return wrong;
+}
+
+static const char *one_consumers(const char *part, uint64_t *value)
+{
+	const char *wrong = args_number(part, value);
+
+	if (!wrong && (*value < 1 || *value > BENCH_ROLES_MAX - 2))
+		wrong = "is not within 1..128";
+	return wrong;
+}
+
+static const char *one_cpu(const char *part, uint64_t *value)
+{
+	const char *wrong = args_number(part, value);
+
+	return !wrong && *value >= CPU_SETSIZE ? "is not a CPU" : wrong;
+}
+
+static const char *parse_waits(const char *text, void *value)
+{
+	return parse_list(text, value, one_wait);
+}
+
+static const char *parse_works(const char *text, void *value)
+{
+	return parse_list(text, value, one_work);
+}
+
+static const char *parse_consumers(const char *text, void *value)
+{
+	return parse_list(text, value, one_consumers);
+}
+
+static const char *parse_cpus(const char *text, void *value)
+{
+	return parse_list(text, value, one_cpu);
+}
+
+static const char *parse_rate(const char *text, void *value)
+{
+	char *end;
+	double rate;
+
+	if (!isdigit((unsigned char)*text))
+		return "is not a number of messages per second";
+	rate = strtod(text, &end);
+	if (*end == 'k' || *end == 'K')
+		rate *= 1e3, end++;
+	else if (*end == 'M')
+		rate *= 1e6, end++;
+	if (*end != '\0' || !(rate >= 0.1 && rate <= 1e9))
+		return "is not a number of messages per second, such as 200000, 200k or 1.2M";
+	*(double *)value = rate;
+	return NULL;
+}
+
+static struct bench_list cpu_list;
+
+static const struct {
+	unsigned int benches;
+	struct arg arg;
+} table[] = {
+	{STREAMS | PINGPONG | IDLE,
+         {.name = "layer",
+          .type = ARG_CHOICE,
+          .value = &opt.layer,
+          .choices = layer_names,
+          .help = "slots of a fixed size, or messages with a header (default: raw)"}},
+	{LIMIT | STREAMS | PINGPONG,
+         {.name = "payload",
+          .type = ARG_NUMBER,
+          .value = &opt.payload,
+          .metavar = "BYTES",
+          .min = 8,
+          .max = 64 << 20,
+          .help = "of each message, a multiple of 8 (default: 64)"}},
+	{EVERY,
+         {.name = "window",
+          .type = ARG_NUMBER,
+          .value = &opt.window,
+          .metavar = "SLOTS",
+          .min = 1,
+          .max = 1 << 30,
+          .help = "of the ring (default: 4096, less for large payloads)"}},
+	{RINGS,
+         {.name = "slot",
+          .type = ARG_NUMBER,
+          .value = &opt.slot,
+          .metavar = "BYTES",
+          .min = 8,
+          .max = 128 << 20,
+          .help = "slot size (default: raw: the payload; framed: 64)"}},
+	{RINGS,
+         {.name = "backing",
+          .type = ARG_CHOICE,
+          .value = &opt.backing_choice,
+          .choices = backing_names,
+          .help = "memory of the slots (default: auto)"}},
+	{RINGS,
+         {.name = "wait",
+          .type = ARG_PARSE,
+          .value = &opt.wait,
+          .parse = parse_waits,
+          .metavar = "STRATEGY",
+          .help = "how all wait: adaptive, spin, spin-pause, yield, sleep, park;\n"
+                  "with commas: the consumers in turn (default: pingpong, signal:\n"
+                  "spin-pause; broadcast: adaptive; idle: park,adaptive)"}},
+	{STREAMS | PINGPONG,
+         {.name = "producer-wait",
+          .type = ARG_PARSE,
+          .value = &opt.producer_wait,
+          .parse = parse_waits,
+          .metavar = "STRATEGY",
+          .help = "how producers wait for room"}},
+	{STREAMS | PINGPONG,
+         {.name = "consumer-wait",
+          .type = ARG_PARSE,
+          .value = &opt.consumer_wait,
+          .parse = parse_waits,
+          .metavar = "STRATEGY",
+          .help = "how consumers wait for messages"}},
+	{STREAMS | IDLE,
+         {.name = "consumers",
+          .type = ARG_NUMBER,
+          .value = &opt.consumers,
+          .metavar = "N",
+          .min = 1,
+          .max = BENCH_ROLES_MAX - 2,
+          .help = "(default: signal 1, broadcast 4, idle 2)"}},
+	{ROUNDS,
+         {.name = "messages",
+          .type = ARG_NUMBER,
+          .value = &opt.messages,
+          .metavar = "N",
+          .min = 100,
+          .max = UINT64_C(1) << 40,
+          .help = "per round (default: enough for 10 to 50 ms)"}},
+	{ROUNDS,
+         {.name = "rounds",
+          .type = ARG_NUMBER,
+          .value = &opt.rounds,
+          .metavar = "N",
+          .min = 1,
+          .max = BENCH_ROUNDS_MAX,
+          .help = "base and subject alternate so often, medians count (default: 15)"}},
+	{LIMIT | STREAMS,
+         {.name = "batch",
+          .type = ARG_NUMBER,
+          .value = &opt.batch,
+          .metavar = "N",
+          .min = 1,
+          .max = 1 << 20,
+          .help = "messages per publish (default: 64; broadcast: 1)"}},
+	{STREAMS,
+         {.name = "peek",
+          .type = ARG_NUMBER,
+          .value = &opt.peek,
+          .metavar = "N",
+          .min = 1,
+          .max = 1 << 30,
+          .help = "slots per peek and release (default: all there is; with --work: 1)"}},
+	{PINGPONG,
+         {.name = "depth",
+          .type = ARG_NUMBER,
+          .value = &opt.depth,
+          .metavar = "N",
+          .min = 1,
+          .max = 64,
+          .help = "requests under way at a time (default: 1)"}},
+	{PINGPONG | BROADCAST,
+         {.name = "rate",
+          .type = ARG_PARSE,
+          .value = &opt.rate,
+          .parse = parse_rate,
+          .metavar = "PER_SECOND",
+          .help = "send by this schedule and take latencies from the intended time"}},
+	{BROADCAST,
+         {.name = "work",
+          .type = ARG_PARSE,
+          .value = &opt.work,
+          .parse = parse_works,
+          .metavar = "NS",
+          .help = "busy time per message in each consumer, such as 200 or 1us; with commas:\n"
+                  "one after the other, with --compare-producer-wait"}},
+	{BROADCAST,
+         {.name = "compare-consumers",
+          .type = ARG_PARSE,
+          .value = &opt.compare_consumers,
+          .parse = parse_consumers,
+          .metavar = "A,B",
+          .help = "deliveries with B consumers against those with A"}},
+	{BROADCAST,
+         {.name = "compare-producer-wait",
+          .type = ARG_PARSE,
+          .value = &opt.compare_producer_wait,
+          .parse = parse_waits,
+          .metavar = "A,B",
+          .help = "a full ring, whose producer waits by A, against one that waits by B"}},
+	{PINGPONG,
+         {.name = "compare-copy",
+          .type = ARG_FLAG,
+          .value = &opt.compare_copy,
+          .help = "framed: built and read in place against copied in and out in fragments"}},
+	{PINGPONG,
+         {.name = "fragment",
+          .type = ARG_NUMBER,
+          .value = &opt.fragment,
+          .metavar = "BYTES",
+          .min = 64,
+          .max = 64 << 20,
+          .help = "of the copied one (default: 64K)"}},
+	{PINGPONG,
+         {.name = "touch",
+          .type = ARG_CHOICE,
+          .value = &opt.touch,
+          .choices = touch_names,
+          .help = "how much of a message is written and read; line: its first 64 bytes,\n"
+                  "the rest stays as it was built before (default: all)"}},
+	{IDLE,
+         {.name = "seconds",
+          .type = ARG_DURATION,
+          .value = &opt.idle_ns,
+          .metavar = "TIME",
+          .help = "how long to wait (default: 10s)"}},
+	{EVERY,
+         {.name = "cpus",
+          .type = ARG_PARSE,
+          .value = &cpu_list,
+          .parse = parse_cpus,
+          .metavar = "A,B,...",
+          .help = "CPUs to use, the producer's first (default: the first allowed ones)"}},
+	{EVERY,
+         {.name = "timeout",
+          .type = ARG_DURATION,
+          .value = &opt.timeout_ns,
+          .metavar = "TIME",
+          .help = "end a run that hangs (default: 60s per run)"}},
+	{EVERY, {.name = "json", .type = ARG_FLAG, .value = &opt.json, .help = "for programs"}},
+};
+
+static int find(const char *name)
+{
+	for (unsigned int i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
+		if (strcmp(benches[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+bool bench_known(const char *name)
+{
+	return find(name) >= 0;
+}
+
+enum myelon_wait bench_producer_wait(const struct bench_options *o)
+{
+	return (enum myelon_wait)(o->producer_wait.count ? o->producer_wait.value[0]
+	                                                 : o->wait.value[0]);
+}
+
+enum myelon_wait bench_consumer_wait(const struct bench_options *o, unsigned int index)
+{
+	const struct bench_list *l = o->consumer_wait.count ? &o->consumer_wait : &o->wait;
+
+	return (enum myelon_wait)l->value[index % l->count];
+}
+
+/* The CPUs asked for, or the first allowed ones; exit code or ARGS_RUN. */
+static int choose_cpus(const char *command, unsigned int most)
+{
+	cpu_set_t allowed;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return cli_error(CLI_FAILURE, "%s: the allowed CPUs could not be read", command);
+	for (uint32_t i = 0; i < cpu_list.count; i++) {
+		if (!CPU_ISSET(cpu_list.value[i], &allowed))
+			return cli_error(CLI_USAGE,
+			                 "%s: --cpus: CPU %u does not exist or is not allowed",
+			                 command, (unsigned int)cpu_list.value[i]);
+		opt.cpus[opt.cpu_count++] = (int)cpu_list.value[i];
+	}
+	for (int cpu = 0; cpu_list.count == 0 && cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET((size_t)cpu, &allowed) && opt.cpu_count < most)
+			opt.cpus[opt.cpu_count++] = cpu;
+	if (opt.cpu_count < 2)
+		return cli_error(CLI_USAGE,
+		                 "%s: two CPUs are needed and %u may be used: see --cpus, taskset",
+		                 command, opt.cpu_count);
+	return ARGS_RUN;
+}
+
+static void defaults(unsigned int bit)
+{
+	opt.payload = 64;
+	opt.rounds = 15;
+	opt.batch = bit == BROADCAST ? 1 : 64;
+	opt.depth = 1;
+	opt.consumers = bit == BROADCAST ? 4 : bit == IDLE ? 2 : 1;
+	opt.fragment = 64 << 10;
+	opt.idle_ns = INT64_C(10000000000);
+	opt.timeout_ns = INT64_C(60000000000);
+	opt.wait.count = 1;
+	opt.wait.value[0] = bit == BROADCAST ? MYELON_WAIT_ADAPTIVE : MYELON_WAIT_SPIN_PAUSE;
+	if (bit == IDLE) {
+		opt.wait.count = 2;
+		opt.wait.value[0] = MYELON_WAIT_PARK;
+		opt.wait.value[1] = MYELON_WAIT_ADAPTIVE;
+	}
+}
+
+/* What no single option can know. */
+static int check(const char *command)
+{
+	if (opt.payload % 8 != 0)
+		return cli_error(CLI_USAGE, "%s: --payload: %u is not a multiple of 8", command,
+		                 (unsigned int)opt.payload);
+	if (opt.fragment % 64 != 0)
+		return cli_error(CLI_USAGE, "%s: --fragment: %u is not a multiple of 64", command,
+		                 (unsigned int)opt.fragment);
+	if (opt.compare_copy && opt.layer != BENCH_FRAMED)
+		return cli_error(CLI_USAGE, "%s: --compare-copy needs --layer framed", command);
+	if (opt.rate > 0 && opt.depth > 1)
+		return cli_error(CLI_USAGE, "%s: --rate and --depth exclude each other", command);
+	if ((opt.compare_consumers.count != 0 && opt.compare_consumers.count != 2) ||
+	    (opt.compare_producer_wait.count != 0 && opt.compare_producer_wait.count != 2))
+		return cli_error(CLI_USAGE, "%s: a comparison is of two: A,B", command);
+	if (opt.idle_ns < 0 || opt.idle_ns > INT64_C(3600000000000))
+		return cli_error(CLI_USAGE, "%s: --seconds: at most an hour", command);
+	if (opt.timeout_ns < INT64_C(1000000000))
+		return cli_error(CLI_USAGE, "%s: --timeout: at least 1s", command);
+	opt.timeout_s = opt.timeout_ns / 1000000000 > 86400
+	                        ? 86400u
+	                        : (unsigned int)(opt.timeout_ns / 1000000000);
+	return ARGS_RUN;
+}
+
+int bench_options_parse(struct bench_options *o, int argc, char **argv)
+{
+	struct arg known[sizeof(table) / sizeof(table[0]) + 1] = {0};
+	char command[32], **operands;
+	int i = find(argv[0]), n = 0, rc;
+	struct args_spec spec = {.command = command,
+	                         .usage = "[OPTION...]",
+	                         .about = benches[i].about,
+	                         .options = known};
+	unsigned int bit = benches[i].bit;
+
+	(void)snprintf(command, sizeof(command), "bench %s", benches[i].name);
+	for (size_t k = 0; k < sizeof(table) / sizeof(table[0]); k++)
+		if (table[k].benches & bit)
+			known[n++] = table[k].arg;
+	memset(&opt, 0, sizeof(opt));
+	opt.bench = benches[i].name;
+	defaults(bit);
+	rc = args_parse(&spec, argc, argv, &operands);
+	if (rc == ARGS_RUN)
+		rc = check(command);
+	if (rc == ARGS_RUN)
+		rc = choose_cpus(command,
+		                 bit & (BROADCAST | IDLE) ? (unsigned int)opt.consumers + 1 : 2);
+	*o = opt;
+	return rc;
+}
