@@ -54,7 +54,7 @@ static void schedule(uint32_t w[64], const unsigned char *data)
 }
 
 /* The eight working variables stay where they are; the round number says which is which. */
-#define VAR(letter) v[((letter) - t) & 7]
+#define VAR(letter) v[((letter)-t) & 7]
 
 static void blocks_portable(uint32_t state[8], const unsigned char *data, size_t n)
 {
@@ -89,8 +89,8 @@ static void blocks_portable(uint32_t state[8], const unsigned char *data, size_t
  * The instructions want the state as two vectors, ABEF and CDGH, and do two rounds at a time.
  * m[] holds the last 16 words of the schedule, four to a vector.
  */
-__attribute__((target("sha,sse4.1"))) static void
-blocks_sha_ni(uint32_t state[8], const unsigned char *data, size_t n)
+__attribute__((target("sha,sse4.1"))) static void blocks_sha_ni(uint32_t state[8],
+                                                                const unsigned char *data, size_t n)
 {
 	const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
 	__m128i dcba = _mm_loadu_si128((const __m128i *)(const void *)&state[0]);
@@ -106,7 +106,8 @@ blocks_sha_ni(uint32_t state[8], const unsigned char *data, size_t n)
 #pragma GCC unroll 16
 		for (int i = 0; i < 16; i++) {
 			if (i < 4) {
-				m[i] = _mm_loadu_si128((const __m128i *)(const void *)(data + 16 * i));
+				m[i] = _mm_loadu_si128(
+					(const __m128i *)(const void *)(data + 16 * i));
 				m[i] = _mm_shuffle_epi8(m[i], swap);
 			} else {
 				__m128i *x = &m[i & 3];
