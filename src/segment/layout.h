@@ -22,7 +22,7 @@
 #define MYE_LINE 128
 #define MYE_ALIGNED __attribute__((aligned(MYE_LINE)))
 
-#define MYE_MAGIC 0x314e4f4c4559454dull /* "MEYELON1", little endian */
+#define MYE_MAGIC 0x31304e4f4c45594dull /* "MYELON01", little endian */
 #define MYE_LAYOUT_VERSION 1u
 #define MYE_FRAME_MARKS 16
 #define MYE_ID_BYTES 72
