@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "ring/call.h"
 #include "ring/ring.h"
 #include "sys/sys.h"
 
@@ -145,8 +146,7 @@ int mye_frame_not_open(const void *handle)
 {
 	if (!handle)
 		return mye_fail_static(-EINVAL, "the handle is NULL");
-	return mye_fail_static(-EPERM, "this handle was opened before fork (or is closed); open "
-	                               "one of its own in the child");
+	return mye_opened_before_fork("frame call");
 }
 
 int mye_frame_geometry(const struct mye_segment *seg, struct mye_frame_limits *limits)

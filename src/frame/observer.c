@@ -244,9 +244,9 @@ static int next_message(struct myelon_frame_observer *fo, int64_t deadline, stru
 			return (int)n;
 		from = fo->o->next;
 		rc = n == 0 ? 0 : look_at_frame(fo, n, l);
+		passed += (uint64_t)(fo->o->next - from);
 		if (rc == -ESTALE)
 			rc = overtaken(fo, l);
-		passed += (uint64_t)(fo->o->next - from);
 	} while (rc == 0);
 	if (rc > 0)
 		mye_assembly_message(&fo->whole, l->msg);
