@@ -26,9 +26,10 @@ int bench_bare_eventfd(struct bench_bare *b, uint64_t messages);
 
 /*
  * The bare cursor ring: a published and a consumer's cursor, each on a line of its own; the gate
- * cached, the cursor stored per message, one pause between polls.
+ * cached, the cursor stored per message, one pause between polls. @depth requests are under way.
  */
-int bench_bare_ring(struct bench_bare *b, size_t payload, uint32_t window, uint64_t messages);
+int bench_bare_ring(struct bench_bare *b, size_t payload, uint32_t window, uint32_t depth,
+                    uint64_t messages);
 
 /*
  * One way through the bare cursor ring, published in batches of @batch, the cursor stored as often;

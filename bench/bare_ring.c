@@ -23,6 +23,7 @@ struct ring_run {
 	uint64_t mask;
 	int64_t window;
 	uint32_t batch;
+	uint32_t depth;
 	uint64_t messages;
 	struct bench_trips *trips;
 	struct bench_trip_plan plan;
@@ -75,17 +76,30 @@ static inline void receive(struct ring_run *r, struct bare_ring *ring, int64_t s
 	                         bench_first_word(seed, (uint64_t)seq));
 }
 
-/* The release of one answer happens while the next one is under way. */
-static int ask(void *ctx, uint64_t sequence)
+static int ask_send(void *ctx, uint64_t seq)
+{
+	struct ring_run *r = ctx;
+
+	send(r, r->there, (int64_t)seq, 1);
+	return 0;
+}
+
+/* With one request at a time an answer is released while the next one is under way. */
+static int ask_receive(void *ctx, uint64_t sequence)
 {
 	struct ring_run *r = ctx;
 	int64_t seq = (int64_t)sequence;
 
-	send(r, r->there, seq, 1);
 	if (seq > 0)
 		release(r->back, seq - 1);
 	receive(r, r->back, seq, 2);
 	return 0;
+}
+
+static int ask(void *ctx, uint64_t seq)
+{
+	ask_send(ctx, seq);
+	return ask_receive(ctx, seq);
 }
 
 static int play_trips(struct bench_crew *crew, unsigned int role, void *arg)
@@ -100,7 +114,10 @@ static int play_trips(struct bench_crew *crew, unsigned int role, void *arg)
 		bench_populate(r->trips, sizeof(*r->trips));
 	bench_meet(crew, 0);
 	me->messages = bench_trip_total(&r->plan);
-	if (role == 0) {
+	if (role == 0 && r->depth > 1) {
+		rc = bench_trips_pipelined(r->trips, &r->plan, ask_send, ask_receive, r, r->depth,
+		                           &me->start);
+	} else if (role == 0) {
 		rc = bench_trips_run(r->trips, &r->plan, ask, r, &me->start);
 	} else {
 		for (int64_t seq = 0; seq < (int64_t)me->messages; seq++) {
@@ -211,9 +228,10 @@ static const struct bench_crew *run(struct bench_bare *b, struct ring_run *r, co
 	return crew;
 }
 
-int bench_bare_ring(struct bench_bare *b, size_t payload, uint32_t window, uint64_t messages)
+int bench_bare_ring(struct bench_bare *b, size_t payload, uint32_t window, uint32_t depth,
+                    uint64_t messages)
 {
-	struct ring_run r = {.trips = b->trips};
+	struct ring_run r = {.trips = b->trips, .depth = depth};
 	int rc = -1;
 
 	measure(&r, payload, window);

@@ -26,9 +26,13 @@ struct bench_role {
 	uint64_t wakes;
 	uint64_t waits;
 	uint64_t gathers;
-	uint64_t caps;
+	uint64_t caps_found;
 	uint64_t switches[2]; /* context switches: voluntary, not */
-	char error[400];      /* one sentence */
+	uint64_t page_size;
+	uint32_t backing; /* enum myelon_backing; of the ring this role created */
+	uint32_t fence;   /* enum myelon_fence */
+	char reason[160]; /* why this backing */
+	char error[400];  /* one sentence */
 };
 
 struct bench_crew {

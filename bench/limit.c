@@ -42,6 +42,7 @@ int bench_limit_open(struct bench_limit *l, const struct bench_options *o, size_
 	l->payload = payload;
 	l->window = window;
 	l->batch = o->batch <= window ? (uint32_t)o->batch : window;
+	l->depth = (uint32_t)o->depth;
 	l->trips = bench_trips_for(payload);
 	l->streamed = bench_stream_for(payload);
 	return l->bare.trips ? 0 : -1;
@@ -74,7 +75,7 @@ static int measure(struct bench_limit *l, enum part part)
 		rc = bench_bare_eventfd(b, WAKES);
 		break;
 	case RING:
-		rc = bench_bare_ring(b, l->payload, l->window, l->trips);
+		rc = bench_bare_ring(b, l->payload, l->window, l->depth, l->trips);
 		break;
 	default:
 		rc = bench_bare_stream(b, l->payload, l->window, part == STREAM ? 1 : l->batch,

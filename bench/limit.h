@@ -18,6 +18,7 @@ struct bench_limit {
 	size_t payload;  /* of the bare ring */
 	uint32_t window; /* of the bare ring, messages */
 	uint32_t batch;
+	uint32_t depth;           /* requests under way in the bare ring */
 	uint64_t trips;           /* per round, of the bare ring */
 	uint64_t streamed;        /* per round, one way */
 	bool near_stream;         /* the subject streams: these come next to it */

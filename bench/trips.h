@@ -11,6 +11,7 @@
 #include "histogram.h"
 
 #define BENCH_GROUP 16u
+#define BENCH_DEPTH_MAX 64u
 
 /* In shared memory: filled by the process that measures. */
 struct bench_trips {
@@ -55,6 +56,34 @@ static inline double bench_trips_p50(const struct bench_trips *t)
 	double p50 = bench_histogram_percentile(&t->group, 50);
 
 	return p50 < 0 ? bench_histogram_percentile(&t->single, 50) : p50 / BENCH_GROUP;
+}
+
+/*
+ * The same with @depth requests under way: each is timed by itself, from its send to its answer.
+ * @send and @receive handle one message each.
+ */
+static inline __attribute__((always_inline)) int bench_trips_pipelined(
+	struct bench_trips *t, const struct bench_trip_plan *p, bench_trip_fn send,
+	bench_trip_fn receive, void *ctx, unsigned int depth, uint64_t *start)
+{
+	uint64_t sent[BENCH_DEPTH_MAX], total = bench_trip_total(p), asked = 0;
+
+	for (uint64_t seq = 0; seq < total; seq++) {
+		while (asked < total && asked < seq + depth) {
+			sent[asked % depth] = bench_ticks_ordered();
+			if (send(ctx, asked++) < 0)
+				return -1;
+		}
+		if (receive(ctx, seq) < 0)
+			return -1;
+		if (seq == p->warmup)
+			*start = bench_ticks();
+		if (seq > p->warmup)
+			bench_histogram_add(&t->single,
+			                    (uint64_t)bench_ticks_ns(bench_ticks_ordered() -
+			                                             sent[seq % depth]));
+	}
+	return 0;
 }
 
 /* Inlined with a constant @trip, so that no indirect call is measured. */
