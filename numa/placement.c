@@ -66,13 +66,14 @@ int mye_numa_check(int node)
 struct census {
 	int first; /* a node that has some, -1: none */
 	bool mixed;
-	uint64_t wrong;
+	uint64_t wrong, all;
 };
 
 static void count_pages(struct census *c, int node, uint64_t pages, int want)
 {
 	if (!pages)
 		return;
+	c->all += pages;
 	if (node < 0) /* a page that is not there */
 		c->mixed = true;
 	else if (c->first < 0)
@@ -100,7 +101,7 @@ static int ask_kernel(struct census *c, const char *at, size_t bytes, size_t pag
 }
 
 /* Lines "7f00aabb policy key=value ... N0=12 N1=4 ...", one for each mapping. */
-static int read_maps(struct census *c, const void *at, size_t bytes, int want)
+static int read_maps(struct census *c, const void *at, size_t bytes, size_t page, int want)
 {
 	char *text = mye_read_whole("/proc/self/numa_maps"), *line, *next, *word, *save;
 	unsigned long long begin, pages, from = (uintptr_t)at;
@@ -121,7 +122,12 @@ static int read_maps(struct census *c, const void *at, size_t bytes, int want)
 		}
 	}
 	free(text);
-	return found ? 0 : -ENOTSUP;
+	if (!found)
+		return -ENOTSUP;
+	/* What is not in the page table is not listed. */
+	if (c->all < bytes / page)
+		count_pages(c, -1, bytes / page - c->all, want);
+	return 0;
 }
 
 int mye_numa_verify(const void *at, size_t bytes, size_t page, int want, uint64_t *wrong)
@@ -130,7 +136,7 @@ int mye_numa_verify(const void *at, size_t bytes, size_t page, int want, uint64_
 
 	if (ask_kernel(&c, at, bytes, page, want)) {
 		c = (struct census){.first = -1};
-		if (read_maps(&c, at, bytes, want)) {
+		if (read_maps(&c, at, bytes, page, want)) {
 			*wrong = MYE_NUMA_UNKNOWN;
 			return -1;
 		}

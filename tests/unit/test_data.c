@@ -3,11 +3,14 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -50,8 +53,9 @@ static void prepare_attach(void)
 
 	seg.place = place;
 	seg.dir_fd = mye_open_dir(place.dir);
-	seg.control_fd = mye_open_tmpfile(seg.dir_fd, 0600);
+	seg.control_fd = mye_create_excl(seg.dir_fd, "control", 0600);
 	cr_assert_geq(seg.control_fd, 0);
+	mye_unlink_at(seg.dir_fd, "control");
 	h->backing = data.backing_got;
 	h->slot_size = data.slot_size;
 	h->slots = data.slots;
@@ -127,7 +131,7 @@ Test(shm, data_wraps_through_the_mirror_and_is_seen_by_an_attacher)
 	data.map[2 * data.bytes - 1] = 200;
 	cr_assert_eq(data.map[data.bytes - 1], 200);
 	cr_assert_eq(mye_fstat(data.fd, &st), 0);
-	cr_assert_eq(st.st_blocks * 512, data.bytes, "allocated to the last page, and only once");
+	cr_assert_eq((uint64_t)st.st_blocks * 512, data.bytes, "allocated to the last page, and only once");
 
 	prepare_attach();
 	cr_assert_eq(mye_data_open(&seg, false), 0, "%s", myelon_last_error());
@@ -144,6 +148,7 @@ Test(shm, data_wraps_through_the_mirror_and_is_seen_by_an_attacher)
 static int write_to_it(void *arg)
 {
 	(void)arg;
+	signal(SIGSEGV, SIG_DFL); /* a sanitizer may have its own */
 	if (mye_data_open(&seg, false) || mye_data_map(&seg, false))
 		return 1;
 	*(volatile unsigned char *)seg.data = 1;
@@ -164,6 +169,7 @@ Test(shm, attacher_that_writes_faults)
 
 static int touch_parents_map(void *arg)
 {
+	signal(SIGSEGV, SIG_DFL);
 	return *(volatile unsigned char *)arg;
 }
 
@@ -297,7 +303,7 @@ Test(file, lies_beside_the_control_file_and_does_not_replace_one)
 	cr_assert_eq(data.backing_got, MYELON_BACKING_FILE);
 	dir = mye_open_dir(place.dir);
 	cr_assert_eq(mye_stat_at(dir, "ring.data", &st), 0);
-	cr_assert_eq(st.st_size, data.bytes);
+	cr_assert_eq((uint64_t)st.st_size, data.bytes);
 	prepare_attach();
 	seg.header.data_ino++; /* a plain file may have been copied */
 	cr_assert_eq(mye_data_open(&seg, true), 0, "%s", myelon_last_error());
@@ -553,6 +559,76 @@ Test(hugetlb, directory_elsewhere_and_page_size_nobody_has_are_named)
 	data.page_size = 12288;
 	cr_assert_eq(mye_data_create(&data), -EINVAL);
 	cr_assert_not_null(strstr(myelon_last_error(), "12288"), "%s", myelon_last_error());
+}
+
+/* Creates with the @n-th point as its last; exits 0 if there were fewer. */
+static int create_and_die(void *arg)
+{
+	mye_points_kill_in(*(unsigned long *)arg);
+	if (mye_data_create(&data))
+		return 1;
+	mye_points_kill_in(0);
+	mye_data_discard(&data);
+	return 0;
+}
+
+Test(crash, creator_killed_at_any_point_leaves_at_most_one_file_that_nobody_holds)
+{
+	char name[128];
+	struct kit_actor a;
+	unsigned long n = 0;
+	int rc, fd, dir, left;
+
+	do {
+		n++;
+		prepare();
+		mye_data_name(name, sizeof(name), &place, data.nonce);
+		cr_assert_eq(kit_fork(&a, create_and_die, &n), 0);
+		kit_kill(&a, 0);
+		rc = kit_wait(&a, 10);
+		cr_assert(rc == 0 || rc == -SIGKILL, "point %lu: %d", n, rc);
+		left = count_in(place.dir);
+		dir = mye_open_dir(place.dir);
+		fd = mye_open_at(dir, name, true);
+		cr_assert_eq(left, fd >= 0, "point %lu", n);
+		if (fd >= 0) {
+			int64_t until = kit_deadline(10);
+
+			while (mye_lock_query(fd, MYE_LOCK_DATA, MYE_LOCK_EXCLUSIVE) == 1)
+				cr_assert_lt(mye_now(), until);
+			cr_assert_eq(mye_unlink_at(dir, name), 0);
+			mye_close(fd);
+		}
+		mye_close(dir);
+	} while (rc);
+	cr_assert_gt(n, 6);
+}
+
+Test(crash, without_tmpfiles_a_private_name_does_it_and_goes_away)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = {.len = 6, .filter = code};
+	int dir;
+
+	prepare();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &prog))
+		kit_skip("seccomp", "cannot install a filter");
+	dir = mye_open_dir(place.dir);
+	cr_assert_eq(mye_open_tmpfile(dir, 0600), -EOPNOTSUPP);
+	cr_assert_eq(mye_data_create(&data), 0, "%s", myelon_last_error());
+	cr_assert_eq(count_in(place.dir), 1);
+	prepare_attach();
+	cr_assert_eq(mye_data_open(&seg, false), 0, "%s", myelon_last_error());
+	mye_fork_close(seg.data_fd);
+	mye_data_discard(&data);
+	cr_assert_eq(count_in(place.dir), 0);
 }
 
 struct listed {
