@@ -71,10 +71,11 @@ int mye_control_open(struct mye_control *c, const struct mye_place *place, bool 
 
 void mye_control_close(struct mye_control *c)
 {
+	/* Closing alone is not enough while a child forked by another thread has a copy. */
 	if (c->fd >= 0)
-		mye_close(c->fd);
-	if (c->dir_fd >= 0)
-		mye_close(c->dir_fd);
+		mye_lock_set(c->fd, MYE_LOCK_LIFE, MYE_LOCK_NONE);
+	mye_close(c->fd);
+	mye_close(c->dir_fd);
 	c->fd = c->dir_fd = -1;
 }
 
@@ -176,10 +177,12 @@ int mye_control_map(struct mye_segment *seg)
 	if (rc < 0) {
 		mye_control_unmap(seg);
 		if (rc == -EFAULT)
-			return mye_fail(-EPROTO, "the control file of ring '%s' was truncated while it "
-			                         "was being mapped: remove the ring",
+			return mye_fail(-EPROTO,
+			                "the control file of ring '%s' was truncated while it "
+			                "was being mapped: remove the ring",
 			                seg->place.name);
-		return mye_fail(rc, "the control file of ring '%s' (%zu bytes) cannot be mapped: %s",
+		return mye_fail(rc,
+		                "the control file of ring '%s' (%zu bytes) cannot be mapped: %s",
 		                seg->place.name, bytes, myelon_strerror(rc));
 	}
 	seg->producer = (struct mye_producer_page *)(void *)(seg->control + unit);

@@ -58,13 +58,16 @@ static int erase_locked(struct mye_data_erase *e, int dir_fd, int fd, const stru
 		return MYE_ERASE_HELD;
 	if (rc < 0)
 		return rc;
-	if (!mye_name_leads_to(dir_fd, e->name, st->st_dev, st->st_ino))
-		return MYE_ERASE_GONE;
-	if (e->shm_fd >= 0 && mye_nonce_in_use(e->shm_fd, e->name, e->owner))
-		return MYE_ERASE_KEPT;
 	e->bytes = (uint64_t)st->st_size;
-	rc = mye_unlink_at(dir_fd, e->name);
-	return rc < 0 ? rc : MYE_ERASED;
+	if (!mye_name_leads_to(dir_fd, e->name, st->st_dev, st->st_ino))
+		rc = MYE_ERASE_GONE;
+	else if (e->shm_fd >= 0 && mye_nonce_in_use(e->shm_fd, e->name, e->owner))
+		rc = MYE_ERASE_KEPT;
+	else if ((rc = mye_unlink_at(dir_fd, e->name)) == 0)
+		rc = MYE_ERASED;
+	/* Closing alone is not enough while a child forked by another thread has a copy. */
+	mye_lock_set(fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
+	return rc;
 }
 
 int mye_erase_data(struct mye_data_erase *e)

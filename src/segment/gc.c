@@ -144,8 +144,8 @@ static int unfinished(struct gc *g, const char *file)
 	         mye_unlink_at(g->dir_fd, file) == 0;
 	mye_close(fd);
 	return erased ? report(g, g->dir, file, (uint64_t)st.st_size, 0,
-	                       "left by a creator that was killed") :
-	                0;
+	                       "left by a creator that was killed")
+	              : 0;
 }
 
 static bool hex_nonce(const char *s)

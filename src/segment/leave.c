@@ -24,6 +24,8 @@ static void erase_data(struct mye_segment *seg)
 	e.dev = st.st_dev;
 	e.ino = st.st_ino;
 	mye_data_name(name, sizeof(name), &seg->place, seg->header.nonce);
+	/* A mapping keeps the open file, and its lock, alive after the descriptor. */
+	mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	mye_fork_close(seg->data_fd);
 	seg->data_fd = -1;
 	mye_erase_data(&e);
@@ -88,6 +90,11 @@ void mye_segment_leave(struct mye_segment *seg)
 		take_back(seg);
 	else if (seg->control_fd >= 0 && seg->joined)
 		mye_segment_let_go(seg);
+	/* Explicitly, because a mapping that others share would keep the locks alive. */
+	if (seg->role == MYE_ROLE_PRODUCER && seg->control_fd >= 0)
+		mye_lock_set(seg->control_fd, MYE_LOCK_PRODUCER, MYE_LOCK_NONE);
+	if (seg->data_fd >= 0)
+		mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	mye_fork_close(seg->control_fd);
 	mye_fork_close(seg->data_fd);
 	mye_fork_close(seg->dir_fd);
