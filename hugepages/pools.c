@@ -99,8 +99,9 @@ static uint64_t shortage(uint64_t page_size, int node, uint64_t bytes, char *buf
 		         size.text, of_node, (unsigned long long)spare, (unsigned long long)need);
 		return 0;
 	}
-	snprintf(buf, cap, "%s pool%s has %llu free pages, %llu are missing", size.text, of_node,
-	         (unsigned long long)spare, (unsigned long long)(need - spare));
+	snprintf(buf, cap, "%s pool%s has %llu free pages, %llu %s missing", size.text, of_node,
+	         (unsigned long long)spare, (unsigned long long)(need - spare),
+	         need - spare == 1 ? "is" : "are");
 	return need - spare;
 }
 

@@ -34,7 +34,8 @@ static void miss(struct ladder *l, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	mye_append(l->missed, sizeof(l->missed), "%s%s", l->missed[0] ? "; " : "", text);
+	if (!strstr(l->missed, text)) /* the second try of a rung mostly fails like the first */
+		mye_append(l->missed, sizeof(l->missed), "%s%s", l->missed[0] ? "; " : "", text);
 }
 
 static int try_rung(struct ladder *l, const struct mye_rung *rung)
@@ -199,7 +200,7 @@ static int give_up(struct ladder *l, int rc)
 	if (l->d->huge != MYELON_HUGE_REQUIRE || !strchr(l->missed, ';'))
 		return rc;
 	snprintf(last, sizeof(last), "%s", myelon_last_error());
-	return mye_fail(rc, "%s (%s)", last, l->missed);
+	return mye_fail(rc, "%s (tried: %s)", last, l->missed);
 }
 
 static int climb(struct ladder *l)

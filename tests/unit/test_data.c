@@ -369,10 +369,7 @@ static void replace_by_copy(int dir, const char *name)
 
 static void give_away(int dir, const char *name)
 {
-	if (fchownat(dir, name, 65534, 65534, 0)) {
-		mye_data_discard(&data);
-		kit_skip("root", "cannot give a file away");
-	}
+	cr_assert_eq(fchownat(dir, name, 65534, 65534, 0), 0);
 }
 
 Test(attach, data_file_that_is_missing_is_enoent)
@@ -397,6 +394,8 @@ Test(attach, other_file_in_its_place_is_eproto)
 
 Test(attach, file_of_another_owner_is_eproto)
 {
+	if (geteuid() != 0)
+		kit_skip("root", "cannot give a file away");
 	refused(-EPROTO, give_away, "owner");
 }
 
