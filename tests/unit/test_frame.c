@@ -229,9 +229,10 @@ Test(frame, batch_is_limited_and_goes_on)
 		cr_assert_eq(myelon_frame_send(e.fp, NULL, 0, (uint8_t)i, MYELON_TRY), 0);
 	for (uint32_t i = 0; i < 1000;) {
 		int n = myelon_frame_peek_batch(e.fc, m, 1000, MYELON_TRY);
+		uint32_t left = 1000 - i;
 
-		cr_assert_eq(n,
-		             1000 - i < MYELON_FRAME_BATCH_MAX ? 1000 - i : MYELON_FRAME_BATCH_MAX);
+		cr_assert_eq((uint32_t)n,
+		             left < MYELON_FRAME_BATCH_MAX ? left : MYELON_FRAME_BATCH_MAX);
 		for (int k = 0; k < n; k++)
 			cr_assert_eq(m[k].id, ++i);
 		cr_assert_eq(myelon_frame_release(e.fc, (uint32_t)n), 0);
