@@ -3,6 +3,7 @@
 #include "crew.h"
 #include "json.h"
 #include "options.h"
+#include "report.h"
 #include "trips.h"
 
 #include <string.h>
@@ -116,11 +117,10 @@ void bench_limit_json(const struct bench_limit *l, struct json *j)
 	json_object_end(j);
 }
 
-static void print_row(const char *name, const struct bench_series *s, double unit,
-                      const char *unit_name)
+static void print_trip(const char *name, const struct bench_series *s)
 {
-	printf("  %-34s %12.1f %-4s  (%.1f .. %.1f)\n", name, bench_series_median(s) / unit,
-	       unit_name, bench_series_min(s) / unit, bench_series_max(s) / unit);
+	printf("  %-34s %12.1f ns    (%.1f .. %.1f)\n", name, bench_series_median(s),
+	       bench_series_min(s), bench_series_max(s));
 }
 
 void bench_limit_print(const struct bench_limit *l)
@@ -131,11 +131,11 @@ void bench_limit_print(const struct bench_limit *l)
 	(void)snprintf(batch, sizeof(batch), "bare ring %zu B, batches of %u", l->payload,
 	               l->batch);
 	printf("limit: median of %u rounds (range)\n", l->line.count);
-	print_row("cache line, round trip", &l->line, 1, "ns");
-	print_row("futex, round trip", &l->futex, 1, "ns");
-	print_row("eventfd, round trip", &l->eventfd, 1, "ns");
-	print_row(ring, &l->ring, 1, "ns");
+	print_trip("cache line, round trip", &l->line);
+	print_trip("futex, round trip", &l->futex);
+	print_trip("eventfd, round trip", &l->eventfd);
+	print_trip(ring, &l->ring);
 	(void)snprintf(ring, sizeof(ring), "bare ring %zu B, one by one", l->payload);
-	print_row(ring, &l->stream, 1e6, "M/s");
-	print_row(batch, &l->stream_batch, 1e6, "M/s");
+	bench_print_rate(ring, &l->stream);
+	bench_print_rate(batch, &l->stream_batch);
 }

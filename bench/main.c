@@ -38,7 +38,7 @@ int bench_main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct bench_options *o);
-	} runs[] = {{"limit", bench_limit}, {"pingpong", bench_pingpong}};
+	} runs[] = {{"limit", bench_limit}, {"pingpong", bench_pingpong}, {"signal", bench_signal}};
 	struct bench_options o;
 	int rc;
 

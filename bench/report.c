@@ -98,6 +98,40 @@ void bench_report_throughput(struct json *j, double msgs_per_s, size_t payload)
 	json_object_end(j);
 }
 
+void bench_report_cpu(struct json *j, const double *cpu_s, uint32_t consumers)
+{
+	json_object(j, "cpu_s");
+	json_double(j, "producer", cpu_s[0]);
+	json_array(j, "consumers");
+	for (uint32_t i = 1; i <= consumers; i++)
+		json_double(j, NULL, cpu_s[i]);
+	json_array_end(j);
+	json_object_end(j);
+}
+
+void bench_report_handles(struct json *j, const struct bench_role *a, const struct bench_role *b)
+{
+	json_object(j, "handles");
+	json_uint(j, "waits", a->waits + b->waits);
+	json_uint(j, "parks", a->parks + b->parks);
+	json_uint(j, "wakes", a->wakes + b->wakes);
+	json_uint(j, "gathers", a->gathers + b->gathers);
+	json_uint(j, "caps_found", a->caps_found + b->caps_found);
+	json_object_end(j);
+}
+
+void bench_print_rate(const char *name, const struct bench_series *rate)
+{
+	double median = bench_series_median(rate);
+	double unit = median >= 1e5 ? 1e6 : median >= 100 ? 1e3 : 1;
+
+	printf("  %-34s %12.2f %-4s  (%.2f .. %.2f)\n", name, median / unit,
+	       unit > 1e5   ? "M/s"
+	       : unit > 100 ? "k/s"
+	                    : "/s",
+	       bench_series_min(rate) / unit, bench_series_max(rate) / unit);
+}
+
 void bench_print_ring(const struct bench_ring *r, const struct bench_role *maker)
 {
 	char wait[192];

@@ -32,7 +32,14 @@ void bench_report_rtt(struct json *j, const struct bench_trips *all,
 
 void bench_report_throughput(struct json *j, double msgs_per_s, size_t payload);
 
+/* @cpu_s: the producer's and then each consumer's. */
+void bench_report_cpu(struct json *j, const double *cpu_s, uint32_t consumers);
+
+/* What the handles of two processes counted in the last round. */
+void bench_report_handles(struct json *j, const struct bench_role *a, const struct bench_role *b);
+
 /* Text. */
+void bench_print_rate(const char *name, const struct bench_series *rate);
 void bench_print_ring(const struct bench_ring *r, const struct bench_role *maker);
 void bench_print_spread(const char *name, const struct bench_histogram *h);
 void bench_print_ratio(const char *name, double ratio);

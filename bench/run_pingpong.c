@@ -136,12 +136,7 @@ static void report_json(const struct bench *b, bool verified)
 	bench_limit_json(&b->limit, &j);
 	bench_report_rtt(&j, s->all, b->o->rate > 0 ? NULL : &s->p50);
 	bench_report_throughput(&j, bench_series_median(&s->rate), s->pair.ring.payload);
-	json_object(&j, "cpu_s");
-	json_double(&j, "producer", s->cpu_s[0]);
-	json_array(&j, "consumers");
-	json_double(&j, NULL, s->cpu_s[1]);
-	json_array_end(&j);
-	json_object_end(&j);
+	bench_report_cpu(&j, s->cpu_s, 1);
 	json_object(&j, "ratio");
 	json_double(&j, "bare", ratio.bare);
 	json_double(&j, "line", ratio.line);
@@ -156,12 +151,7 @@ static void report_json(const struct bench *b, bool verified)
 		bench_report_rtt(&j, other->all, b->o->rate > 0 ? NULL : &other->p50);
 		json_object_end(&j);
 	}
-	json_object(&j, "handles");
-	json_uint(&j, "waits", s->last.asker.waits + s->last.answerer.waits);
-	json_uint(&j, "parks", s->last.asker.parks + s->last.answerer.parks);
-	json_uint(&j, "wakes", s->last.asker.wakes + s->last.answerer.wakes);
-	json_uint(&j, "gathers", s->last.asker.gathers + s->last.answerer.gathers);
-	json_object_end(&j);
+	bench_report_handles(&j, &s->last.asker, &s->last.answerer);
 	bench_machine_json(&j, b->o->cpus, 2);
 	json_bool(&j, "verified", verified);
 	json_object_end(&j);
@@ -192,7 +182,8 @@ static void report_text(const struct bench *b, bool verified)
 	printf("  %-34s %12.0f round trips/s\n", "throughput", bench_series_median(&s->rate));
 	bench_print_ratio("to the bare ring", ratio.bare);
 	bench_print_ratio("to the cache line", ratio.line);
-	bench_print_ratio("to the futex", ratio.futex);
+	if (bench_consumer_wait(b->o, 0) == MYELON_WAIT_PARK)
+		bench_print_ratio("to the futex", ratio.futex);
 	if (b->subjects == 2)
 		bench_print_ratio(b->o->compare_copy ? "in place is faster by" : "framed to raw",
 		                  ratio.other);
