@@ -38,7 +38,11 @@ int bench_main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(const struct bench_options *o);
-	} runs[] = {{"limit", bench_limit}, {"pingpong", bench_pingpong}, {"signal", bench_signal}};
+	} runs[] = {{"limit", bench_limit},
+	            {"signal", bench_signal},
+	            {"pingpong", bench_pingpong},
+	            {"broadcast", bench_broadcast},
+	            {"idle", bench_idle}};
 	struct bench_options o;
 	int rc;
 

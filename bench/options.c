@@ -419,10 +419,15 @@ static int check(const char *command)
 	if ((opt.compare_consumers.count != 0 && opt.compare_consumers.count != 2) ||
 	    (opt.compare_producer_wait.count != 0 && opt.compare_producer_wait.count != 2))
 		return cli_error(CLI_USAGE, "%s: a comparison is of two: A,B", command);
+	if (opt.compare_consumers.count && opt.compare_producer_wait.count)
+		return cli_error(CLI_USAGE, "%s: one comparison at a time", command);
 	if (opt.idle_ns < 0 || opt.idle_ns > INT64_C(3600000000000))
 		return cli_error(CLI_USAGE, "%s: --seconds: at most an hour", command);
 	if (opt.timeout_ns < INT64_C(1000000000))
 		return cli_error(CLI_USAGE, "%s: --timeout: at least 1s", command);
+	for (uint32_t i = 0; i < opt.compare_consumers.count; i++)
+		if (opt.consumers < opt.compare_consumers.value[i] || i == 0)
+			opt.consumers = opt.compare_consumers.value[i];
 	opt.timeout_s = opt.timeout_ns / 1000000000 > 86400
 	                        ? 86400u
 	                        : (unsigned int)(opt.timeout_ns / 1000000000);
