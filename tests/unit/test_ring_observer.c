@@ -260,7 +260,7 @@ Test(observer, parked_one_is_woken)
 static void become(uid_t uid, char dir[256])
 {
 	snprintf(dir, 256, "%s/user", kit_shm_dir());
-	cr_assert_eq(chmod(kit_shm_dir(), 0711), 0);
+	cr_assert_eq(chmod(kit_shm_dir(), 0777), 0);
 	cr_assert_eq(mkdir(dir, 0700), 0);
 	if (uid != getuid()) {
 		cr_assert_eq(chown(dir, uid, uid), 0);
