@@ -214,8 +214,6 @@ int mye_segment_attach(struct mye_segment *seg, const char *name, const struct m
 	if (seg->role == MYE_ROLE_OBSERVER) {
 		mye_segment_let_go(seg);
 		seg->joined = false;
-		if (seg->data_fd >= 0)
-			mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	}
 	return 0;
 }

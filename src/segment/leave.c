@@ -25,7 +25,7 @@ static void erase_data(struct mye_segment *seg)
 	e.dev = st.st_dev;
 	e.ino = st.st_ino;
 	mye_data_name(name, sizeof(name), &seg->place, seg->header.nonce);
-	/* A mapping keeps the open file, and its lock, alive after the descriptor. */
+	/* Explicitly: a mapping keeps the open file, and its lock, alive after the descriptor. */
 	mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	mye_fork_close(seg->data_fd);
 	seg->data_fd = -1;
@@ -60,6 +60,9 @@ static void remove_last(struct mye_segment *seg)
  */
 void mye_segment_let_go(struct mye_segment *seg)
 {
+	/* First, or whoever removes the control file finds the data still held. */
+	if (seg->data_fd >= 0)
+		mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	mye_lock_set(seg->control_fd, MYE_LOCK_LIFE, MYE_LOCK_NONE);
 	if (seg->place.plain || !seg->writable)
 		return;
