@@ -253,8 +253,7 @@ static int parse_options(const struct args_spec *spec, const struct arg *const *
 			               spec->command, table[optopt - FIRST_CODE]->name,
 			               spec->command);
 		else if (optopt != 0)
-			rc = cli_error(CLI_USAGE,
-			               "%s: unknown option -%c: see 'myelon %s --help'",
+			rc = cli_error(CLI_USAGE, "%s: unknown option -%c: see 'myelon %s --help'",
 			               spec->command, optopt, spec->command);
 		else
 			rc = cli_error(CLI_USAGE,
@@ -286,7 +285,8 @@ int args_parse(const struct args_spec *spec, int argc, char **argv, char ***oper
 		return cli_error(CLI_USAGE, "%s: %s is missing: see 'myelon %s --help'",
 		                 spec->command, spec->operand, spec->command);
 	if (given > spec->max_operands)
-		return cli_error(CLI_USAGE, "%s: '%s' is one argument too many: see 'myelon %s --help'",
+		return cli_error(CLI_USAGE,
+		                 "%s: '%s' is one argument too many: see 'myelon %s --help'",
 		                 spec->command, argv[optind + spec->max_operands], spec->command);
 	*operands = argv + optind;
 	return ARGS_RUN;

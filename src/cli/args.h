@@ -31,8 +31,8 @@ struct arg {
 
 struct args_spec {
 	const char *command;
-	const char *usage; /* what follows "myelon <command> " */
-	const char *about; /* for the help; lines separated by \n */
+	const char *usage;         /* what follows "myelon <command> " */
+	const char *about;         /* for the help; lines separated by \n */
 	const struct arg *options; /* the last has no name; may be NULL */
 	int min_operands, max_operands;
 	const char *operand; /* what the operands are, for the message that one is missing */

@@ -72,9 +72,51 @@ int cli_exit_code(int rc)
 	}
 }
 
+/* The library speaks of its interface; here the remedy is an option or a command. */
+static const struct {
+	const char *library, *command;
+} words[] = {
+	{"pass MYELON_", "MYELON_"},
+	{"MYELON_F_FORCE", "use --force"},
+	{"MYELON_F_REPLACE_DEAD", "use --replace-dead"},
+	{"MYELON_F_ANY_OWNER", "use --any-owner"},
+	{"MYELON_F_KEEP", "--keep"},
+	{"through myelon_producer_open()", "with 'myelon pub --open'"},
+	{"myelon_gc()", "'myelon gc'"},
+	{"MYELON_BACKING_FILE", "file"},
+	{"MYELON_HUGE_REQUIRE", "require"},
+	{"MYELON_HUGE_OFF", "off"},
+};
+
+/* @return 0: nothing to replace, or out of room. */
+static int replace_word(char *text, size_t size, const char *from, const char *to)
+{
+	char *at = strstr(text, from), *rest;
+	size_t from_len = strlen(from), to_len = strlen(to);
+
+	if (!at || strlen(text) - from_len + to_len >= size)
+		return 0;
+	rest = at + from_len;
+	memmove(at + to_len, rest, strlen(rest) + 1);
+	memcpy(at, to, to_len);
+	return 1;
+}
+
+const char *cli_words(const char *sentence)
+{
+	static char text[1024];
+
+	snprintf(text, sizeof(text), "%s", sentence);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		/* Once each: some replacements contain their own pattern. */
+		replace_word(text, sizeof(text), words[i].library, words[i].command);
+	}
+	return text;
+}
+
 int cli_library_error(int rc)
 {
-	return cli_error(cli_exit_code(rc), "%s", myelon_last_error());
+	return cli_error(cli_exit_code(rc), "%s", cli_words(myelon_last_error()));
 }
 
 int cli_pin(int cpu)

@@ -49,6 +49,9 @@ int cli_error(int code, const char *fmt, ...) MYELON_PRINTF(2, 3);
 /* The library's sentence for the failure @rc. @return the exit code of @rc. */
 int cli_library_error(int rc);
 
+/* A sentence of the library in the words of the command; valid until the next call. */
+const char *cli_words(const char *sentence);
+
 /* The exit code of a negative errno of the library. */
 int cli_exit_code(int rc);
 

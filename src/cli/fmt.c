@@ -31,7 +31,10 @@ const char *fmt_rate(struct fmt *f, double rate)
 		rate /= 1000;
 		u++;
 	}
-	snprintf(f->text, sizeof(f->text), rate < 10 ? "%.2f %s" : rate < 100 ? "%.1f %s" : "%.0f %s",
+	snprintf(f->text, sizeof(f->text),
+	         rate < 10    ? "%.2f %s"
+	         : rate < 100 ? "%.1f %s"
+	                      : "%.0f %s",
 	         rate, units[u]);
 	return f->text;
 }

@@ -30,7 +30,7 @@ static const struct args_spec spec = {
 
 struct sweep {
 	struct json json;
-	uint64_t removed, bytes, failed, in_use;
+	uint64_t removed, bytes, failed, kept, in_use;
 };
 
 static int on_item(void *ctx, const struct myelon_gc_item *item)
@@ -42,6 +42,9 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 		s->bytes += item->bytes;
 	} else if (item->error == -EBUSY) {
 		s->in_use++;
+	} else if (item->error == -EPERM) {
+		/* Kept by intention, or not ours. */
+		s->kept++;
 	} else {
 		s->failed++;
 	}
@@ -51,7 +54,7 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 		json_bool(&s->json, "removed", item->error == 0);
 		json_uint(&s->json, "bytes", item->bytes);
 		json_string(&s->json, "error", item->error ? myelon_strerror(item->error) : NULL);
-		json_string(&s->json, "reason", item->reason);
+		json_string(&s->json, "reason", cli_words(item->reason));
 		json_object_end(&s->json);
 	} else if (item->error == 0) {
 		struct fmt bytes;
@@ -59,7 +62,7 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 		printf("removed %s (%s): %s\n", item->path, fmt_bytes(&bytes, item->bytes),
 		       item->reason);
 	} else if (item->error != -EBUSY) {
-		printf("kept %s: %s\n", item->path, item->reason);
+		printf("kept %s: %s\n", item->path, cli_words(item->reason));
 	}
 	return 0;
 }
@@ -73,12 +76,14 @@ static void print_total(struct sweep *s)
 		json_uint(&s->json, "removed", s->removed);
 		json_uint(&s->json, "bytes", s->bytes);
 		json_uint(&s->json, "in_use", s->in_use);
+		json_uint(&s->json, "kept", s->kept);
 		json_uint(&s->json, "failed", s->failed);
 		json_object_end(&s->json);
 		json_end(&s->json);
 	} else if (!cli_common.quiet) {
-		printf("%llu files removed, %s; %llu in use\n", (unsigned long long)s->removed,
-		       fmt_bytes(&bytes, s->bytes), (unsigned long long)s->in_use);
+		printf("%llu files removed, %s; %llu in use, %llu kept\n",
+		       (unsigned long long)s->removed, fmt_bytes(&bytes, s->bytes),
+		       (unsigned long long)s->in_use, (unsigned long long)s->kept);
 	}
 }
 

@@ -25,8 +25,9 @@ static const struct arg options[] = {
 static const struct args_spec spec = {
 	.command = "info",
 	.usage = "NAME [options]",
-	.about = "Describe the ring NAME (or the plain-file ring at a path): its memory and why it\n"
-		 "is what it is, its producer, its consumers and how far behind they are.",
+	.about =
+		"Describe the ring NAME (or the plain-file ring at a path): its memory and why it\n"
+		"is what it is, its producer, its consumers and how far behind they are.",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,
@@ -50,7 +51,9 @@ const char *info_backing_name(uint32_t backing)
 
 static const char *fence_name(uint32_t fence)
 {
-	return fence == MYELON_FENCE_ASYM ? "asym" : fence == MYELON_FENCE_FULL ? "full" : "unknown";
+	return fence == MYELON_FENCE_ASYM   ? "asym"
+	       : fence == MYELON_FENCE_FULL ? "full"
+	                                    : "unknown";
 }
 
 static const char *unattended_name(uint32_t unattended)

@@ -26,7 +26,7 @@ struct pub_options {
 	uint32_t numa, numa_node;
 	char *ids, *prefix;
 	uint32_t prefix_count;
-	bool no_drain, open, replace_dead, keep, group, lines, json;
+	bool no_drain, open, replace_dead, keep, group, any_owner, lines, json;
 };
 
 static const char *parse_prefix(const char *text, void *value)
@@ -209,6 +209,10 @@ static const struct arg options[] = {
          .type = ARG_FLAG,
          .value = &opt.group,
          .help = "file mode 0660 instead of 0600"},
+	{.name = "any-owner",
+         .type = ARG_FLAG,
+         .value = &opt.any_owner,
+         .help = "accept, or replace, files that belong to another user"},
 	{.name = "progress",
          .type = ARG_CHOICE,
          .value = &opt.progress,
@@ -224,9 +228,13 @@ static const struct arg options[] = {
 static const struct args_spec spec = {
 	.command = "pub",
 	.usage = "NAME [options] < data",
-	.about = "Broadcast stdin over the ring NAME, which is created; a NAME with a '/' is the path\n"
-		 "of a plain-file ring. Every consumer (myelon sub NAME) gets all of it, the slowest\n"
-		 "one sets the pace, and at the end this waits until all was read.",
+	.about = "Broadcast stdin over the ring NAME, which is created; a NAME with a '/' is the "
+		 "path\n"
+		 "of a plain-file ring. Every consumer (myelon sub NAME) gets all of it and the "
+		 "slowest\n"
+		 "one sets the pace. At the end this waits until all who are attached have read "
+		 "all,\n"
+		 "and, unless --wait-for is 0, at least one has.",
 	.options = options,
 	.min_operands = 1,
 	.max_operands = 1,
@@ -235,9 +243,12 @@ static const struct args_spec spec = {
 
 static int open_existing(struct pub *pub)
 {
-	struct myelon_open_opts o = MYELON_OPEN_OPTS(
-		.wait = opt.wait, .slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
-		.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
+	struct myelon_open_opts o =
+		MYELON_OPEN_OPTS(.wait = opt.wait,
+	                         .slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
+	                         .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
+	                         .hugetlb_dir = cli_common.hugetlb_dir,
+	                         .shm_dir = cli_common.shm_dir);
 
 	if (opt.window != UNSET || opt.max_consumers != UNSET || opt.replace_dead || opt.keep ||
 	    opt.group || opt.numa != MYELON_NUMA_ANY || opt.backing || opt.huge || opt.fence ||
@@ -249,21 +260,24 @@ static int open_existing(struct pub *pub)
 
 static int create_new(struct pub *pub)
 {
-	struct myelon_ring_opts o = MYELON_RING_OPTS(.backing = opt.backing, .huge = opt.huge,
-	                                             .unattended = opt.unattended,
-	                                             .fence = opt.fence, .wait = opt.wait,
-	                                             .numa = opt.numa, .numa_node = opt.numa_node,
-	                                             .hugetlb_dir = cli_common.hugetlb_dir,
-	                                             .shm_dir = cli_common.shm_dir);
+	struct myelon_ring_opts o =
+		MYELON_RING_OPTS(.backing = opt.backing, .huge = opt.huge,
+	                         .unattended = opt.unattended, .fence = opt.fence, .wait = opt.wait,
+	                         .numa = opt.numa, .numa_node = opt.numa_node,
+	                         .hugetlb_dir = cli_common.hugetlb_dir,
+	                         .shm_dir = cli_common.shm_dir);
 	uint64_t window = opt.window;
 
 	o.slot_size = opt.slot == UNSET ? 64 : (uint32_t)opt.slot;
 	if (window == UNSET)
-		window = DEFAULT_RING_BYTES / o.slot_size;
-	o.window = window < 2 ? (opt.window == UNSET ? 2 : (uint32_t)window) : (uint32_t)window;
+		window =
+			o.slot_size < DEFAULT_RING_BYTES / 2 ? DEFAULT_RING_BYTES / o.slot_size : 2;
+	o.window = (uint32_t)window;
 	o.max_consumers = opt.max_consumers == UNSET ? 0 : (uint32_t)opt.max_consumers;
 	if (opt.replace_dead)
 		o.flags |= MYELON_F_REPLACE_DEAD;
+	if (opt.any_owner)
+		o.flags |= MYELON_F_ANY_OWNER;
 	if (opt.keep)
 		o.flags |= MYELON_F_KEEP;
 	if (opt.group)
@@ -321,6 +335,42 @@ static int wait_for_consumers(struct pub *pub)
 	return rc < 0 ? cli_library_error(rc) : CLI_OK;
 }
 
+struct readers {
+	int64_t last;
+	bool behind, at_end; /* somebody is */
+};
+
+static int look_at_reader(void *ctx, const struct myelon_consumer_entry *e)
+{
+	struct readers *r = ctx;
+
+	if (e->cursor >= r->last)
+		r->at_end = true;
+	else
+		r->behind = true;
+	return 0;
+}
+
+/*
+ * Wait until everybody attached has read everything. If then only ids are known that left before
+ * the end, they were interrupted and must find the rest when they resume: wait on. @return 0 or as
+ * myelon_producer_wait_consumed().
+ */
+static int wait_until_read(struct pub *pub, int64_t last, int64_t deadline)
+{
+	const struct myelon_wait_for anybody = {.count = 1};
+	struct readers r = {.last = last};
+	int rc = myelon_producer_wait_consumed(pub->ring, last, deadline);
+
+	if (rc < 0 || pub->anonymous || opt.wait_for == 0)
+		return rc;
+	rc = myelon_producer_consumers(pub->ring, look_at_reader, &r);
+	if (rc < 0 || r.at_end || !r.behind)
+		return rc;
+	rc = myelon_producer_wait_for(pub->ring, &anybody, deadline);
+	return rc < 0 ? rc : -EAGAIN;
+}
+
 /* @return CLI_OK or an exit code after a message. */
 static int drain(struct pub *pub)
 {
@@ -336,11 +386,12 @@ static int drain(struct pub *pub)
 			pub_complain(pub, "not everything was read", waited);
 			return CLI_NO_RING;
 		}
-		rc = myelon_producer_wait_consumed(pub->ring, last,
-		                                   myelon_deadline_after(PUB_TICK_NS));
+		waited = opt.drain_timeout - waited;
+		waited = waited < PUB_TICK_NS ? waited : PUB_TICK_NS;
+		rc = wait_until_read(pub, last, myelon_deadline_after(waited));
 		if (stop_signal())
 			return stop_exit_code();
-		if (rc != -ETIMEDOUT)
+		if (rc != -ETIMEDOUT && rc != -EAGAIN)
 			return rc < 0 ? cli_library_error(rc) : CLI_OK;
 		if (progress_due(&pub->progress))
 			progress_draw(&pub->progress, pub->sent.bytes, pub_lag(pub));

@@ -21,16 +21,19 @@ int64_t pub_lag(struct pub *pub)
 	return myelon_producer_published(pub->ring) - myelon_producer_minimum(pub->ring);
 }
 
+/* The consumer furthest behind; if none is attached, the one that left last in the stream. */
 static int slowest_of(void *ctx, const struct myelon_consumer_entry *e)
 {
 	struct myelon_consumer_entry *slowest = ctx;
 
-	if (e->gating && (slowest->size == 0 || e->cursor < slowest->cursor))
+	if (slowest->size == 0 || e->gating > slowest->gating ||
+	    (e->gating == slowest->gating &&
+	     (e->gating ? e->cursor < slowest->cursor : e->cursor > slowest->cursor)))
 		*slowest = *e;
 	return 0;
 }
 
-/* "..., consumer 'a' (pid 7, alive, park) is 12 slots behind" */
+/* "consumer 'a' (pid 7, alive) is 12 slots behind" and the like */
 static void name_slowest(struct pub *pub, char *text, size_t size)
 {
 	struct myelon_consumer_entry e = {0};
@@ -38,14 +41,14 @@ static void name_slowest(struct pub *pub, char *text, size_t size)
 	myelon_producer_consumers(pub->ring, slowest_of, &e);
 	if (e.size == 0)
 		snprintf(text, size, "nobody is attached: start 'myelon sub %s'", pub->name);
-	else if (e.state == MYELON_PEER_DEAD)
+	else if (e.state == MYELON_PEER_DEAD || !e.gating)
 		snprintf(text, size,
-		         "consumer '%s' (pid %d) died %" PRIu64
+		         "consumer '%s' (pid %d) %s %" PRIu64
 		         " slots behind: let it resume with 'myelon sub %s --id %s'",
-		         e.id, e.pid, e.lag, pub->name, e.id);
+		         e.id, e.pid, e.gating ? "died" : "left", e.lag, pub->name, e.id);
 	else
 		snprintf(text, size, "consumer '%s' (pid %d, %s) is %" PRIu64 " slots behind", e.id,
-		         e.pid, myelon_peer_state_name(e.state), e.lag);
+		         e.pid, myelon_peer_state_name((enum myelon_peer_state)e.state), e.lag);
 }
 
 void pub_complain(struct pub *pub, const char *what, int64_t waited_ns)
@@ -165,8 +168,8 @@ static int send_line(struct pub *pub, const char *line, size_t len)
 	int rc, code;
 
 	/* A line in fragments must not be cut by a tick: those wait without one. */
-	int64_t tick = len <= myelon_frame_producer_max_frame(pub->fp) ? PUB_TICK_NS
-	                                                                : MYELON_FOREVER;
+	int64_t tick =
+		len <= myelon_frame_producer_max_frame(pub->fp) ? PUB_TICK_NS : MYELON_FOREVER;
 
 	for (;;) {
 		rc = myelon_frame_send(pub->fp, line, len, STREAM_DATA,
@@ -236,6 +239,12 @@ static int send_lines(struct pub *pub, struct line_buffer *b, bool regular)
 	}
 }
 
+static int is_anonymous(void *ctx, const struct myelon_consumer_entry *e)
+{
+	(void)ctx;
+	return e->gating && strncmp(e->id, "ad_", 3) == 0;
+}
+
 int pub_send_stdin(struct pub *pub)
 {
 	struct line_buffer lines = {0};
@@ -256,6 +265,8 @@ int pub_send_stdin(struct pub *pub)
 	free(lines.data);
 	if (code != CLI_OK)
 		return code;
+	/* Before the end is sent: nobody can have read it and left already. */
+	pub->anonymous = myelon_producer_consumers(pub->ring, is_anonymous, NULL) != 0;
 	rc = stream_send_end(pub->fp, &pub->sent);
 	if (rc < 0)
 		return stop_signal() ? stop_exit_code() : cli_library_error(rc);

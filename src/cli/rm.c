@@ -26,7 +26,8 @@ static const struct arg options[] = {
 static const struct args_spec spec = {
 	.command = "rm",
 	.usage = "NAME... [options]",
-	.about = "Remove rings that nobody uses, also plain-file rings by their path. Refuses for a\n"
+	.about = "Remove rings that nobody uses, also plain-file rings by their path. Refuses for "
+		 "a\n"
 		 "ring in use and says who uses it.",
 	.options = options,
 	.min_operands = 1,
@@ -61,7 +62,7 @@ int cmd_rm(int argc, char **argv)
 		json_object(&j, NULL);
 		json_string(&j, "name", *names);
 		json_bool(&j, "removed", rc == 0);
-		json_string(&j, "error", rc < 0 ? myelon_last_error() : NULL);
+		json_string(&j, "error", rc < 0 ? cli_words(myelon_last_error()) : NULL);
 		json_object_end(&j);
 	}
 	if (as_json) {

@@ -95,7 +95,8 @@ static const struct arg options[] = {
 static const struct args_spec spec = {
 	.command = "sub",
 	.usage = "NAME [options] > data",
-	.about = "Write everything that comes over the framed ring NAME to stdout, until the end of\n"
+	.about = "Write everything that comes over the framed ring NAME to stdout, until the end "
+		 "of\n"
 		 "the stream. Waits for the ring to appear. A signal ends it in order: what was\n"
 		 "written is released, and the same --id goes on exactly behind it.",
 	.options = options,
@@ -106,10 +107,12 @@ static const struct args_spec spec = {
 
 static int attach_once(struct sub *sub, int64_t timeout)
 {
-	struct myelon_attach_opts o = MYELON_ATTACH_OPTS(
-		.id = opt.id, .wait = opt.wait, .start = opt.start, .timeout_ns = timeout,
-		.flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
-		.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
+	struct myelon_attach_opts o =
+		MYELON_ATTACH_OPTS(.id = opt.id, .wait = opt.wait, .start = opt.start,
+	                           .timeout_ns = timeout,
+	                           .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
+	                           .hugetlb_dir = cli_common.hugetlb_dir,
+	                           .shm_dir = cli_common.shm_dir);
 
 	if (opt.observe)
 		return myelon_frame_observer_attach(&sub->fo, sub->name, &o);
@@ -119,10 +122,9 @@ static int attach_once(struct sub *sub, int64_t timeout)
 static bool ring_exists(const struct sub *sub)
 {
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
-	struct myelon_dir_opts o =
-		MYELON_DIR_OPTS(.flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
-	                        .hugetlb_dir = cli_common.hugetlb_dir,
-	                        .shm_dir = cli_common.shm_dir);
+	struct myelon_dir_opts o = MYELON_DIR_OPTS(.flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
+	                                           .hugetlb_dir = cli_common.hugetlb_dir,
+	                                           .shm_dir = cli_common.shm_dir);
 
 	return myelon_ring_describe(sub->name, &o, &info) != -ENOENT;
 }
@@ -130,8 +132,8 @@ static bool ring_exists(const struct sub *sub)
 /* @return CLI_OK or an exit code after a message. */
 static int attach(struct sub *sub)
 {
-	int64_t deadline = opt.timeout == MYELON_FOREVER ? MYELON_FOREVER
-	                                                 : myelon_deadline_after(opt.timeout);
+	int64_t deadline =
+		opt.timeout == MYELON_FOREVER ? MYELON_FOREVER : myelon_deadline_after(opt.timeout);
 	bool told = !isatty(STDERR_FILENO);
 	int rc;
 

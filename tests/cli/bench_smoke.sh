@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# Every benchmark runs, verifies its content, gives the promised JSON and leaves nothing behind.
+# No figure is judged.
+set -u
+
+fails=0
+fail()
+{
+	echo "FAIL: $*"
+	fails=$((fails + 1))
+}
+
+if [ "$(nproc)" -lt 2 ]; then
+	echo "SKIP: bench_smoke: two processors are needed"
+	exit 77
+fi
+command -v python3 >/dev/null || { echo "SKIP: bench_smoke: python3 reads the JSON"; exit 77; }
+
+# The members that every report has.
+cat >"$MYELON_TEST_TMP/check.py" <<'PY'
+import json, sys
+bench, path = sys.argv[1:]
+r = json.load(open(path))
+def need(obj, keys, where):
+    for k in keys:
+        if k not in obj:
+            sys.exit(f"{where} lacks {k}")
+need(r, ["bench", "limit", "ratio", "verified", "machine"], "the report")
+need(r["limit"], ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
+                  "bare_rtt_p50_ns", "stream_msgs_per_s"], "limit")
+need(r["machine"], ["cpu", "cores", "kernel", "governor", "virtualised", "page_size",
+                    "git_commit"], "machine")
+if bench != "limit":
+    need(r, ["layer", "backing", "wait", "payload", "consumers", "messages", "window", "rtt_ns",
+             "throughput", "cpu_s"], "the report")
+    need(r["rtt_ns"], ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"], "rtt_ns")
+    need(r["throughput"], ["msgs_per_s", "bytes_per_s"], "throughput")
+    need(r["cpu_s"], ["producer", "consumers"], "cpu_s")
+if r["bench"] != bench:
+    sys.exit(f"bench is {r['bench']}")
+if r["verified"] is not True:
+    sys.exit("not verified")
+for k, v in r["limit"].items():
+    if k.endswith("_ns") and not v > 0:
+        sys.exit(f"limit.{k} is {v}")
+PY
+
+run()
+{
+	local out=$MYELON_TEST_TMP/out.json
+	if ! "$MYELON_COMMAND" bench "$@" --json --timeout 60s >"$out"; then
+		fail "bench $* ended with an error"
+	elif ! python3 "$MYELON_TEST_TMP/check.py" "$1" "$out"; then
+		fail "bench $*: its JSON is not as promised"
+	fi
+}
+
+short=(--rounds 1 --messages 500)
+run limit "${short[@]}"
+for wait in spin spin-pause yield sleep park adaptive; do
+	run pingpong "${short[@]}" --wait "$wait"
+done
+run pingpong "${short[@]}" --layer framed
+run pingpong "${short[@]}" --layer framed --payload 1000 --slot 128
+run pingpong "${short[@]}" --payload 4096 --backing shm
+run pingpong "${short[@]}" --payload 24 --window 1
+run pingpong "${short[@]}" --backing file
+run pingpong "${short[@]}" --depth 4
+run pingpong "${short[@]}" --rate 5k
+run pingpong "${short[@]}" --layer framed --payload 128K --compare-copy
+run pingpong "${short[@]}" --layer framed --payload 128K --compare-copy --touch line
+run signal --rounds 1 --messages 5000
+run signal --rounds 1 --messages 5000 --layer framed --wait park
+run broadcast --rounds 1 --messages 5000
+run broadcast --rounds 1 --messages 5000 --layer framed --consumers 8 --wait adaptive,park,sleep
+run broadcast --rounds 1 --messages 5000 --compare-consumers 1,8
+run broadcast --rounds 1 --messages 3000 --consumers 1 --work 1us --compare-producer-wait park,spin-pause
+run broadcast --rounds 1 --messages 2000 --rate 20k
+run idle --seconds 0.2s --wait park,adaptive,sleep --consumers 3
+
+# The text form, too.
+"$MYELON_COMMAND" bench pingpong "${short[@]}" | grep -q 'every message verified' ||
+	fail "the text of pingpong does not say that all was verified"
+
+# A wrong option is the user's mistake and said in one line.
+for wrong in "pingpong --payload 9" "pingpong --wait never" "nothing" "limit --cpus 99999" \
+	"broadcast --compare-consumers 3"; do
+	# shellcheck disable=SC2086  # words on purpose
+	"$MYELON_COMMAND" bench $wrong >"$MYELON_TEST_TMP/out" 2>"$MYELON_TEST_TMP/err"
+	code=$?
+	[ "$code" -eq 2 ] || fail "bench $wrong: exit code $code, not 2"
+	grep -q '^myelon: ' "$MYELON_TEST_TMP/err" || fail "bench $wrong: no message"
+done
+
+# Interrupted in the middle it takes its rings and its processes with it.
+"$MYELON_COMMAND" bench broadcast --rounds 100 >"$MYELON_TEST_TMP/out" 2>&1 &
+bench=$!
+for _ in $(seq 100); do
+	compgen -G "$MYELON_SHM_DIR/myelon-bench.*/myelon.*" >/dev/null && break
+	sleep 0.1
+done
+kill -TERM "$bench"
+wait "$bench"
+code=$?
+[ "$code" -eq 143 ] || fail "terminated, it ended with code $code, not 143"
+left=$(find "$MYELON_SHM_DIR" -mindepth 1)
+[ -z "$left" ] || fail "terminated, it left $left"
+
+[ "$fails" -eq 0 ]
