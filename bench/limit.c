@@ -33,6 +33,12 @@ uint32_t bench_window_for(size_t slot)
 	return window;
 }
 
+/* --messages counts here, too, but nothing needs more than the default. */
+static uint64_t at_most(const struct bench_options *o, uint64_t n)
+{
+	return o->messages && o->messages < n ? o->messages : n;
+}
+
 int bench_limit_open(struct bench_limit *l, const struct bench_options *o, size_t payload,
                      uint32_t window)
 {
@@ -44,8 +50,10 @@ int bench_limit_open(struct bench_limit *l, const struct bench_options *o, size_
 	l->window = window;
 	l->batch = o->batch <= window ? (uint32_t)o->batch : window;
 	l->depth = (uint32_t)o->depth;
-	l->trips = bench_trips_for(payload);
-	l->streamed = bench_stream_for(payload);
+	l->lines = at_most(o, bench_trips_for(64));
+	l->wakes = at_most(o, WAKES);
+	l->trips = at_most(o, bench_trips_for(payload));
+	l->streamed = at_most(o, bench_stream_for(payload));
 	return l->bare.trips ? 0 : -1;
 }
 
@@ -67,13 +75,13 @@ static int measure(struct bench_limit *l, enum part part)
 
 	switch (part) {
 	case LINE:
-		rc = bench_bare_line(b, bench_trips_for(64));
+		rc = bench_bare_line(b, l->lines);
 		break;
 	case FUTEX:
-		rc = bench_bare_futex(b, WAKES);
+		rc = bench_bare_futex(b, l->wakes);
 		break;
 	case EVENTFD:
-		rc = bench_bare_eventfd(b, WAKES);
+		rc = bench_bare_eventfd(b, l->wakes);
 		break;
 	case RING:
 		rc = bench_bare_ring(b, l->payload, l->window, l->depth, l->trips);

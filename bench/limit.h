@@ -19,6 +19,8 @@ struct bench_limit {
 	uint32_t window; /* of the bare ring, messages */
 	uint32_t batch;
 	uint32_t depth;           /* requests under way in the bare ring */
+	uint64_t lines;           /* per round, round trips of the cache line */
+	uint64_t wakes;           /* of the futex and of the eventfd */
 	uint64_t trips;           /* per round, of the bare ring */
 	uint64_t streamed;        /* per round, one way */
 	bool near_stream;         /* the subject streams: these come next to it */

@@ -40,8 +40,6 @@ int bench_limit(const struct bench_options *o)
 	uint32_t window = o->window ? (uint32_t)o->window : bench_window_for(o->payload);
 	int rc = bench_limit_open(&l, o, o->payload, window);
 
-	if (o->messages)
-		l.trips = l.streamed = o->messages;
 	for (uint64_t round = 0; rc == 0 && round < o->rounds; round++)
 		rc = bench_limit_round(&l, round % 2);
 	if (rc == 0)

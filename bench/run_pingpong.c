@@ -203,8 +203,6 @@ static int open_bench(struct bench *b)
 		return -1;
 	if (bench_limit_open(&b->limit, o, bench_ring_bytes_each(r), bench_ring_messages(r)) < 0)
 		return -1;
-	if (o->messages)
-		b->limit.trips = o->messages;
 	return 0;
 }
 

@@ -138,8 +138,6 @@ static int open_bench(struct bench *b)
 	if (bench_limit_open(&b->limit, o, bench_ring_bytes_each(r), bench_ring_messages(r)) < 0)
 		return -1;
 	b->limit.near_stream = true;
-	if (o->messages)
-		b->limit.streamed = o->messages;
 	return 0;
 }
 
