@@ -10,27 +10,20 @@
 int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writable, struct stat *st)
 {
 	char path[MYE_TEXT_MAX];
-	int fd, rc;
+	int fd = mye_open_at(dir_fd, place->file, writable), rc;
 
-	mye_place_path(place, path, sizeof(path));
-	/* Look first: nothing but a regular file is ever opened, a device or pipe may act on it. */
-	rc = mye_stat_at(dir_fd, place->file, st);
-	if (rc == -ENOENT)
-		return rc;
-	if (rc == 0 && !S_ISREG(st->st_mode))
-		return mye_fail(-EPROTO, "%s is not a regular file, so it is no ring", path);
-	fd = rc < 0 ? rc : mye_open_at(dir_fd, place->file, writable);
 	if (fd == -ENOENT)
 		return fd;
+	mye_place_path(place, path, sizeof(path));
+	if (fd == -ELOOP || fd == -EPROTO)
+		return mye_fail(-EPROTO, "%s is not a regular file, so it is no ring", path);
 	if (fd < 0)
 		return mye_fail(fd, "%s cannot be opened%s: %s", path,
 		                writable ? " for writing" : "", myelon_strerror(fd));
 	rc = mye_fstat(fd, st);
-	if (rc == 0 && !S_ISREG(st->st_mode))
-		rc = -EPROTO;
 	if (rc < 0) {
 		mye_close(fd);
-		return mye_fail(rc, "%s is not a regular file, so it is no ring", path);
+		return mye_fail(rc, "%s cannot be looked at: %s", path, myelon_strerror(rc));
 	}
 	return fd;
 }

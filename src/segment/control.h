@@ -13,6 +13,9 @@
 #define MYE_TEMP_PREFIX ".myelon-tmp."
 #define MYE_NONCE_DIGITS 32
 
+#define MYE_WINDOW_MAX (1u << 30)
+#define MYE_DATA_MAX (1ull << 45) /* mapped twice it still fits an address space of 47 bits */
+
 /* A path as sentences show it. */
 #define MYE_TEXT_MAX (MYE_PATH_MAX + 256)
 

@@ -16,7 +16,7 @@
 #include "segment/control.h"
 #include "segment/data.h"
 
-#define NAME_MAX_ 256
+#define FILE_MAX 256
 
 struct gc {
 	struct mye_place place; /* only its directories */
@@ -28,6 +28,9 @@ struct gc {
 	void *ctx;
 	int removed;
 	int stopped; /* what fn returned */
+	/* names of the data files of the control files that are left, sorted */
+	char (*known)[sizeof(MYE_DATA_PREFIX) + MYE_NONCE_DIGITS];
+	size_t known_count, known_cap;
 	/* the directory being worked on in the second pass */
 	const char *dir;
 	int dir_fd;
@@ -56,7 +59,7 @@ static bool ours(const struct gc *g, const struct stat *st)
 /* What an erased ring consisted of; told when its lock is given up again. */
 struct erased {
 	struct {
-		char dir[MYE_PATH_MAX], name[NAME_MAX_];
+		char dir[MYE_PATH_MAX], name[FILE_MAX];
 		uint64_t bytes;
 	} file[2];
 	int count;
@@ -69,7 +72,7 @@ static void note(void *ctx, const char *dir, const char *name, uint64_t bytes)
 	if (e->count == 2)
 		return;
 	snprintf(e->file[e->count].dir, MYE_PATH_MAX, "%s", dir);
-	snprintf(e->file[e->count].name, NAME_MAX_, "%s", name);
+	snprintf(e->file[e->count].name, FILE_MAX, "%s", name);
 	e->file[e->count].bytes = bytes;
 	e->count++;
 }
@@ -175,15 +178,56 @@ static bool at_home(const struct gc *g)
 	       st.st_ino == g->shm.st_ino;
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int remember(struct gc *g, const uint64_t nonce[2])
+{
+	static const struct mye_place no_path;
+
+	if (g->known_count == g->known_cap) {
+		size_t cap = g->known_cap ? 2 * g->known_cap : 64;
+		void *more = realloc(g->known, cap * sizeof(*g->known));
+
+		if (!more)
+			return -ENOMEM;
+		g->known = more;
+		g->known_cap = cap;
+	}
+	mye_data_name(g->known[g->known_count++], sizeof(*g->known), &no_path, nonce);
+	return 0;
+}
+
+static int known_pass(void *ctx, const char *file)
+{
+	struct gc *g = ctx;
+	uint64_t nonce[2];
+	int fd, rc = 0;
+
+	if (strncmp(file, MYE_CONTROL_PREFIX, sizeof(MYE_CONTROL_PREFIX) - 1) != 0)
+		return 0;
+	fd = mye_open_at(g->shm_fd, file, false);
+	if (fd < 0)
+		return 0;
+	if (mye_read_at(fd, nonce, sizeof(nonce), offsetof(struct mye_header, nonce)) ==
+	    sizeof(nonce))
+		rc = remember(g, nonce);
+	mye_close(fd);
+	return rc;
+}
+
 static int orphan(struct gc *g, const char *file)
 {
 	struct mye_data_erase e = {.dir = g->dir, .name = file, .shm_fd = g->shm_fd};
 	struct stat st;
 	int rc;
 
-	/* Before the lock as well: who attaches to a living ring need not run into it. */
-	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISREG(st.st_mode) || !ours(g, &st) ||
-	    mye_nonce_in_use(g->shm_fd, file, st.st_uid))
+	/* A first look, not to get in the way of who attaches; the verdict falls under the lock. */
+	if (g->known_count && bsearch(file, g->known, g->known_count, sizeof(*g->known), compare))
+		return 0;
+	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISREG(st.st_mode) || !ours(g, &st))
 		return 0;
 	e.owner = st.st_uid;
 	rc = mye_erase_data(&e);
@@ -239,7 +283,12 @@ static int run(struct gc *g)
 		rc = mye_each_name(g->shm_fd, control_pass, g);
 	}
 	if (rc == 0)
+		rc = mye_each_name(g->shm_fd, known_pass, g);
+	if (rc == 0) {
+		if (g->known_count)
+			qsort(g->known, g->known_count, sizeof(*g->known), compare);
 		rc = mye_data_dirs(&g->place, data_dir, g);
+	}
 	mye_close(g->shm_fd);
 	if (g->stopped)
 		return g->stopped;
@@ -268,6 +317,7 @@ int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx)
 		g->ctx = ctx;
 		rc = run(g);
 	}
+	free(g->known);
 	free(g);
 	return rc;
 }

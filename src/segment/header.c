@@ -8,8 +8,6 @@
 
 #define PAGE_UNIT_MIN 4096u
 #define PAGE_UNIT_MAX 65536u
-#define WINDOW_MAX (1u << 30)
-#define DATA_MAX (1ull << 45) /* twice this still fits a user's address space of 47 bits */
 
 uint64_t mye_control_bytes(uint32_t max_consumers, uint32_t page_unit)
 {
@@ -81,13 +79,13 @@ static int check_sizes(const struct mye_header *h, const char *path)
 	if (h->control_bytes != mye_control_bytes(h->max_consumers, h->page_unit))
 		return wrong(path, "control_bytes", h->control_bytes,
 		             "it does not go with max_consumers and page_unit");
-	if (h->window < 1 || h->window > WINDOW_MAX)
+	if (h->window < 1 || h->window > MYE_WINDOW_MAX)
 		return wrong(path, "window", h->window, "it must be 1 to 2^30");
 	if (mye_slot_size_check(h->slot_size, h->window, h->kind, &why) < 0)
 		return wrong(path, "slot_size", h->slot_size, why);
 	if (!power_of_two(h->slots) || h->slots < h->window)
 		return wrong(path, "slots", h->slots, "it must be a power of two >= window");
-	if (h->slots > DATA_MAX / h->slot_size || h->data_bytes != h->slots * h->slot_size)
+	if (h->slots > MYE_DATA_MAX / h->slot_size || h->data_bytes != h->slots * h->slot_size)
 		return wrong(path, "data_bytes", h->data_bytes, "it must be slots x slot_size");
 	if (!power_of_two(h->data_page) || h->data_page % mye_page_size() != 0 ||
 	    h->data_bytes % h->data_page != 0)

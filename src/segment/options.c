@@ -8,7 +8,6 @@
 #define CREATE_FLAGS                                                                               \
 	(MYELON_F_REPLACE_DEAD | MYELON_F_KEEP | MYELON_F_GROUP | MYELON_F_EINTR |                 \
 	 MYELON_F_ANY_OWNER | MYELON_F_NUMA_STRICT)
-#define DATA_MAX (1ull << 45)
 
 int mye_slot_size_check(uint32_t slot_size, uint32_t window, uint32_t kind, const char **why)
 {
@@ -123,7 +122,7 @@ int mye_options_check(struct myelon_ring_opts *o, const struct mye_place *place,
 	if (rc == 0)
 		rc = in_range("kind", kind, MYELON_KIND_RAW, MYELON_KIND_FRAMED);
 	if (rc == 0)
-		rc = in_range("window", o->window, 1, 1u << 30);
+		rc = in_range("window", o->window, 1, MYE_WINDOW_MAX);
 	if (rc == 0)
 		rc = in_range("max_consumers", o->max_consumers, 1, MYELON_MAX_CONSUMERS);
 	if (rc == 0)
@@ -135,11 +134,11 @@ int mye_options_check(struct myelon_ring_opts *o, const struct mye_place *place,
 	if (mye_slot_size_check(o->slot_size, o->window, kind, &why) < 0)
 		return mye_fail(-EINVAL, "option slot_size is %u (window %u): %s", o->slot_size,
 		                o->window, why);
-	if (o->window > DATA_MAX / o->slot_size)
+	if (o->window > MYE_DATA_MAX / o->slot_size)
 		return mye_fail(-EMSGSIZE,
 		                "%u slots of %u bytes are more than the %llu bytes a ring "
 		                "may have",
-		                o->window, o->slot_size, (unsigned long long)DATA_MAX);
+		                o->window, o->slot_size, (unsigned long long)MYE_DATA_MAX);
 	rc = check_backing(o, place);
 	return rc < 0 ? rc : check_wait_for(o);
 }
