@@ -150,7 +150,8 @@ static int look(struct mye_consumer *c)
 {
 	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
 	int64_t published = __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_ACQUIRE);
-	int64_t have = published - (c->hot.next - 1);
+	/* Unsigned: what is out of range wraps, and is out of range then too. */
+	int64_t have = (int64_t)((uint64_t)published - (uint64_t)(c->hot.next - 1));
 
 	if (__builtin_expect(__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED), 0) &&
 	    mye_take_interrupt(&c->interrupted))

@@ -110,9 +110,11 @@ static uint64_t enter(struct mye_segment *seg, uint32_t index, uint64_t word, in
 	struct mye_entry *e = &seg->entries[index];
 	int64_t provisional = max64(-1, ceiling - (int64_t)seg->header.window);
 	uint64_t gen = MYE_GEN_OF(word) + 1;
+	int64_t stored = __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED);
 
-	if (MYE_STATE_OF(word) == MYE_ENTRY_JOINING)
-		provisional = max64(provisional, __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED));
+	/* A joiner never starts above the ceiling, so a stored cursor that does is none. */
+	if (MYE_STATE_OF(word) == MYE_ENTRY_JOINING && stored <= ceiling)
+		provisional = max64(provisional, stored);
 	mye_point();
 	__atomic_store_n(&e->hot.cursor, provisional, __ATOMIC_RELAXED);
 	mye_point();

@@ -26,16 +26,25 @@ static void handle_drop(struct mye_observer *o)
 	mye_handle_free(o, sizeof(*o));
 }
 
+#define SEQ_MAX (INT64_MAX / 2)
+#define BROKEN (-2)
+
+/* Kept in range, so that what is computed from a broken word cannot overflow. */
 static int64_t load_ceiling(const struct mye_observer *o)
 {
 	/* Acquire: pairs with the release store in announce() (gate.c). */
-	return __atomic_load_n(&o->seg.producer->gate.ceiling, __ATOMIC_ACQUIRE);
+	int64_t ceiling = __atomic_load_n(&o->seg.producer->gate.ceiling, __ATOMIC_ACQUIRE);
+
+	return ceiling < -1 ? -1 : ceiling > SEQ_MAX ? SEQ_MAX : ceiling;
 }
 
+/* @return the last published sequence, or BROKEN: below anything an observer has seen. */
 static int64_t load_published(const struct mye_observer *o)
 {
 	/* Acquire: pairs with the release store in myelon_publish(). */
-	return __atomic_load_n(&o->seg.producer->hot.published, __ATOMIC_ACQUIRE);
+	int64_t published = __atomic_load_n(&o->seg.producer->hot.published, __ATOMIC_ACQUIRE);
+
+	return published < -1 || published > SEQ_MAX ? BROKEN : published;
 }
 
 /* The oldest sequence that is not overwritten, nor about to be. */
@@ -110,6 +119,13 @@ int mye_observer_join(struct myelon_observer **out, const char *name,
 	o->flags = opts.flags;
 	o->poll_ns = POLL_FIRST_NS;
 	o->next = load_published(o) + 1;
+	if (o->next < 0) {
+		rc = mye_fail(-EPROTO,
+		              "ring %s: what is published is out of range; remove the ring",
+		              o->seg.place.name);
+		handle_drop(o);
+		return rc;
+	}
 	if (opts.start == MYELON_START_OLDEST)
 		o->next = framed_start(o, oldest_intact(o));
 	o->magic = MYE_OBSERVER_MAGIC;
@@ -144,9 +160,11 @@ static int64_t look(struct mye_observer *o)
 
 	if (mye_take_interrupt(&o->interrupted))
 		return mye_fail_static(-ECANCELED, "observe: interrupted");
-	if (have < 0 || published > INT64_MAX / 2)
-		return mye_fail(-EPROTO, "ring %s: published fell to %lld; its producer is broken",
-		                o->seg.place.name, (long long)published);
+	if (have < 0)
+		return mye_fail(-EPROTO,
+		                "ring %s: what is published fell below %lld, which we have read; "
+		                "its producer is broken",
+		                o->seg.place.name, (long long)o->next - 1);
 	return have;
 }
 
@@ -291,10 +309,7 @@ int mye_observer_read(struct mye_observer *o, int64_t seq, size_t offset, void *
 		copy_racy(buf, o->seg.data + at, bytes);
 	/* Acquire: the copy is done before the ceiling is read; pairs with the fence in announce(). */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return seq > __atomic_load_n(&o->seg.producer->gate.ceiling, __ATOMIC_RELAXED) -
-	                               (int64_t)h->slots
-	               ? 0
-	               : -ESTALE;
+	return seq > load_ceiling(o) - (int64_t)h->slots ? 0 : -ESTALE;
 }
 
 /* Copy what is there from next on; drop from the front what was overwritten meanwhile. @return slots. */

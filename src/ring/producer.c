@@ -147,8 +147,8 @@ static int repair(struct mye_producer *p)
 	int64_t ceiling = __atomic_load_n(&page->gate.ceiling, __ATOMIC_RELAXED);
 	uint32_t max = p->seg.header.max_consumers, window = p->seg.header.window;
 
-	if (published < -1 || ceiling < published || ceiling - published > (int64_t)window ||
-	    published > INT64_MAX / 2)
+	if (published < -1 || ceiling > INT64_MAX / 2 || ceiling < published ||
+	    ceiling - published > (int64_t)window)
 		return mye_fail(
 			-EPROTO,
 			"ring %s: published %lld and ceiling %lld do not fit together; remove it "

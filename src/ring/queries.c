@@ -40,6 +40,14 @@ static int64_t published(const struct mye_segment *seg)
 	return __atomic_load_n(&seg->producer->hot.published, __ATOMIC_ACQUIRE);
 }
 
+/* What is published and not read; 0 if the word is out of range. */
+static int64_t lag(const struct mye_segment *seg, int64_t next)
+{
+	int64_t n;
+
+	return __builtin_sub_overflow(published(seg), next - 1, &n) || n < 0 ? 0 : n;
+}
+
 static int info_of(const struct mye_segment *seg, struct myelon_ring_info *info)
 {
 	struct myelon_ring_info own = {.size = sizeof(own)};
@@ -206,7 +214,7 @@ int64_t myelon_consumer_lag(const struct myelon_consumer *hot)
 {
 	const struct mye_consumer *c = (const struct mye_consumer *)(const void *)hot;
 
-	return c->magic == MYE_CONSUMER_MAGIC ? published(&c->seg) - (hot->next - 1) : 0;
+	return c->magic == MYE_CONSUMER_MAGIC ? lag(&c->seg, hot->next) : 0;
 }
 
 uint64_t myelon_consumer_epoch(const struct myelon_consumer *hot)
@@ -247,7 +255,7 @@ int64_t myelon_observer_lag(const struct myelon_observer *hot)
 {
 	const struct mye_observer *o = (const struct mye_observer *)(const void *)hot;
 
-	return o->magic == MYE_OBSERVER_MAGIC ? published(&o->seg) - (o->next - 1) : 0;
+	return o->magic == MYE_OBSERVER_MAGIC ? lag(&o->seg, o->next) : 0;
 }
 
 int myelon_observer_info(struct myelon_observer *hot, struct myelon_ring_info *info)
