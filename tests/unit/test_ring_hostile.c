@@ -103,6 +103,29 @@ Test(cursor, of_a_dead_consumer_is_checked_before_it_is_resumed)
 	ring_close(p, c);
 }
 
+Test(cursor, of_a_joiner_that_died_is_checked_before_its_join_is_redone)
+{
+	for (size_t i = 0; i < WILD; i++) {
+		char name[KIT_NAME];
+		struct myelon_producer *p = ring_make(name, SMALL());
+		struct myelon_consumer *c = ring_join(name, WITH(.id = "a"));
+		struct mye_consumer *m = mye_consumer_of(c);
+		int64_t first;
+
+		cr_ok(ring_push(p, 4));
+		set(&entry_of(c)->hot.cursor, wild[i]);
+		entry_of(c)->slow.state = MYE_STATE(c->generation, MYE_ENTRY_JOINING);
+		mye_segment_leave(&m->seg);
+		m->magic = 0;
+		c = ring_join(name, WITH(.id = "a", .start = MYELON_START_OLDEST));
+		first = myelon_consumer_cursor(c) + 1;
+		cr_assert(first >= 0 && first <= 4, "%lld", (long long)first);
+		ring_fill(p);
+		ring_pull(c, first, (uint32_t)(myelon_producer_published(p) - first + 1));
+		ring_close(p, c);
+	}
+}
+
 Test(published, out_of_range_is_eproto_for_consumers)
 {
 	for (size_t i = 0; i < WILD; i++) {
