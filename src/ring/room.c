@@ -34,6 +34,13 @@ static bool satisfied(struct mye_producer *p, const struct room *r, bool whole)
 	return mye_gate_minimum(p) >= r->seq;
 }
 
+/* The 1 ms ran out, even if the need was met meanwhile: asking for more does not pay here. */
+static void ask_exactly(struct mye_producer *p, struct room *r)
+{
+	r->exact = true;
+	p->exact_episodes = EXACT_EPISODES;
+}
+
 static void choose_target(struct mye_producer *p, struct room *r)
 {
 	int64_t published = p->hot.next - 1;
@@ -56,8 +63,7 @@ static void choose_target(struct mye_producer *p, struct room *r)
 		r->target = more;
 		return;
 	}
-	r->exact = true;
-	p->exact_episodes = EXACT_EPISODES;
+	ask_exactly(p, r);
 }
 
 /* One turn of the sleep loop: bell, target, barrier, check, sleep. @return 1: satisfied, 0: again. */
@@ -83,6 +89,8 @@ static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 	rc = mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns, until);
 	__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
 	mye_point();
+	if (rc == -ETIMEDOUT && !r->exact && until == r->soft_end)
+		ask_exactly(p, r);
 	if (rc == -EINTR && (p->flags & MYELON_F_EINTR))
 		return -EINTR;
 	if (rc == -EFAULT)
