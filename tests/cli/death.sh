@@ -89,9 +89,12 @@ pub=$!
 mkfifo hold
 "${run[@]}" sub patient --id s >hold 3>&- 4<&- &
 sub=$!
-head -c 50000 <hold >part1
+exec 4<hold
+head -c 50000 <&4 >part1
 kill -KILL "$sub"
 waited "$sub" 137
+cat <&4 >>part1
+exec 4<&-
 expect 0 myelon sub patient --id s
 mv out part2
 waited "$pub" 0

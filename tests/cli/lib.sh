@@ -95,6 +95,11 @@ has_ring()
 {
 	myelon info "$1" >/dev/null 2>&1
 }
+# An observer leaves no trace in the ring, but maps it. maps_ring PID
+maps_ring()
+{
+	grep -q "$MYELON_SHM_DIR" "/proc/$1/maps"
+}
 at_least()
 {
 	[ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -ge "$2" ]

@@ -35,6 +35,7 @@ sub=$!
 observer=$!
 exec 4<stuck
 until_true attached passed 1
+until_true maps_ring "$observer"
 head -c 100000 input >&3
 head -c 8000 <&4 >seen
 tail -c +100001 input >&3

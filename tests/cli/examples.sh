@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# The examples do what they say.
+# shellcheck source=tests/cli/lib.sh disable=SC1091,SC2016,SC2317
+. "$(dirname "$0")/lib.sh"
+
+bin=$MYELON_BUILD_DIR/examples
+if [ ! -x "$bin/hello_producer" ]; then
+	echo "SKIP: the examples are not built (MYELON_EXAMPLES)"
+	exit 77
+fi
+
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	echo "$i: $((i * i))"
+done >want
+"$bin/hello_consumer" numbers >got1 &
+one=$!
+"$bin/hello_consumer" numbers >got2 &
+two=$!
+"$bin/hello_producer" numbers 2 || fail "hello_producer"
+waited "$one" 0
+waited "$two" 0
+same want got1
+same want got2
+
+# The producer has begun, but waits for its consumer: the observer is there before the first number.
+"$bin/hello_producer" watched &
+producer=$!
+until_true has_ring watched
+"$bin/observer" watched >got &
+observer=$!
+until_true maps_ring "$observer"
+"$bin/hello_consumer" watched >got1 || fail "hello_consumer"
+waited "$producer" 0
+waited "$observer" 0
+same want got1
+grep -q '^seen 10, lost 0$' got || fail "observer: $(cat got)"
+
+"$bin/framed_consumer" framed me >got &
+consumer=$!
+"$bin/framed_producer" framed || fail "framed_producer"
+waited "$consumer" 0
+printf 'message %s\n' '1, kind 1, 6 bytes, in the ring' '2, kind 1, 15 bytes, in the ring' \
+	'3, kind 2, 400 bytes, in the ring' \
+	'4, kind 1, 3000000 bytes, put together from fragments' >want
+same want got
+
+finish
