@@ -19,7 +19,7 @@ uint64_t bench_trips_for(size_t payload)
 
 uint64_t bench_stream_for(size_t payload)
 {
-	uint64_t n = payload <= 64 ? UINT64_C(1) << 20 : (UINT64_C(64) << 20) / payload;
+	uint64_t n = payload <= 64 ? UINT64_C(1) << 18 : (UINT64_C(16) << 20) / payload;
 
 	return n < 1000 ? 1000 : n;
 }

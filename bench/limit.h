@@ -47,7 +47,7 @@ int bench_limit_round(struct bench_limit *l, bool reversed);
 void bench_limit_json(const struct bench_limit *l, struct json *j);
 void bench_limit_print(const struct bench_limit *l);
 
-/* Messages for a run of 10 to 50 ms. */
+/* Messages for a run of 5 to 50 ms. */
 uint64_t bench_trips_for(size_t payload);
 uint64_t bench_stream_for(size_t payload);
 

@@ -230,7 +230,7 @@ static const struct {
           .metavar = "N",
           .min = 100,
           .max = UINT64_C(1) << 40,
-          .help = "per round (default: enough for 10 to 50 ms)"}},
+          .help = "per round (default: enough for 5 to 50 ms)"}},
 	{ROUNDS,
          {.name = "rounds",
           .type = ARG_NUMBER,
@@ -238,7 +238,7 @@ static const struct {
           .metavar = "N",
           .min = 1,
           .max = BENCH_ROUNDS_MAX,
-          .help = "base and subject alternate so often, medians count (default: 15)"}},
+          .help = "base and subject alternate so often, medians count (default: 21)"}},
 	{LIMIT | STREAMS,
          {.name = "batch",
           .type = ARG_NUMBER,
@@ -387,7 +387,7 @@ static int choose_cpus(const char *command, unsigned int most)
 static void defaults(unsigned int bit)
 {
 	opt.payload = 64;
-	opt.rounds = 15;
+	opt.rounds = 21;
 	opt.batch = bit == BROADCAST ? 1 : 64;
 	opt.depth = 1;
 	opt.consumers = bit == BROADCAST ? 4 : bit == IDLE ? 2 : 1;
