@@ -15,6 +15,7 @@ myelon()
 }
 
 failures=0
+skipped=0 # 77: what could not be looked at is more than a detail
 fail()
 {
 	echo "FAIL: $*"
@@ -105,11 +106,12 @@ at_least()
 	[ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -ge "$2" ]
 }
 
+# The verdict.
 finish()
 {
 	local left
 	left=$(find "$MYELON_SHM_DIR" -mindepth 1)
 	[ -z "$left" ] || fail "left behind: $left"
 	[ "$failures" -eq 0 ] || exit 1
-	exit 0
+	exit "$skipped"
 }

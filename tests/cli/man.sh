@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 page=$MYELON_SOURCE_DIR/docs/man/myelon.1
-tr -d '\\' <"$page" >plain
+sed 's,[\],,g' "$page" >plain
 for command in pub sub ls info rm gc demo; do
 	grep -q "^.SS \"*$command" "$page" || fail "no section for $command"
 	myelon "$command" --help >help || fail "$command --help"
@@ -22,7 +22,7 @@ done <codes
 
 if ! command -v groff >/dev/null; then
 	echo "SKIP: the format of the manual is not checked: groff is not installed"
-	[ "$failures" -eq 0 ] && exit 77
+	skipped=77
 	finish
 fi
 for page in "$MYELON_SOURCE_DIR"/docs/man/*.[1-8]; do

@@ -13,6 +13,7 @@ exec 3>feed
 until_true has_ring seen
 "${run[@]}" sub seen --observe --start oldest --json >got 2>log 3>&- 4<&- &
 observer=$!
+until_true maps_ring "$observer"
 cat input >&3
 exec 3>&-
 until_true at_least got 100000
