@@ -12,9 +12,10 @@
 
 /* Sizes: window and slots, step of the ceiling, slots per claim, sequences published. */
 #define TINY .window = 2, .slots = 2, .step = 1, .claim = 1, .total = 6
-#define UNEVEN .window = 3, .slots = 4, .step = 1, .claim = 2, .total = 9
+#define UNEVEN .window = 3, .slots = 4, .step = 1, .claim = 2, .total = 8
 #define BIG_CLAIM .window = 4, .slots = 4, .step = 2, .claim = 3, .total = 9
 #define SHORT .window = 2, .slots = 2, .step = 1, .claim = 1, .total = 5
+#define SHORTEST .window = 2, .slots = 2, .step = 1, .claim = 1, .total = 4
 
 #define CONFIG(...) ((struct join_config){__VA_ARGS__})
 
@@ -76,8 +77,8 @@ Test(model, join_at_latest_reads_intact_messages_of_an_overwriting_ring)
 
 Test(model, join_to_a_ring_without_consumers_lets_the_producer_go_on)
 {
-	sound("alone", CONFIG(TINY, .start = JOIN_OLDEST, .joiner_leaves = 1, .joiner_deaths = 1));
-	sound("alone", CONFIG(TINY, .start = JOIN_LATEST, .joiner_leaves = 1, .joiner_deaths = 1,
+	sound("alone", CONFIG(SHORT, .start = JOIN_OLDEST, .joiner_leaves = 1, .joiner_deaths = 1));
+	sound("alone", CONFIG(SHORT, .start = JOIN_LATEST, .joiner_leaves = 1, .joiner_deaths = 1,
 	                      .producer_deaths = 1));
 }
 
@@ -85,16 +86,16 @@ Test(model, death_of_joiner_and_producer_at_any_step_leaves_every_message_intact
 {
 	sound("oldest", CONFIG(TINY, .start = JOIN_OLDEST, .other = true, .joiner_deaths = 1,
 	                       .producer_deaths = 1));
-	sound("latest", CONFIG(TINY, .start = JOIN_LATEST, .other = true, .joiner_deaths = 1,
+	sound("latest", CONFIG(SHORT, .start = JOIN_LATEST, .other = true, .joiner_deaths = 1,
 	                       .producer_deaths = 1, .overwrite = true));
 	sound("claims", CONFIG(UNEVEN, .start = JOIN_OLDEST, .other = true, .joiner_deaths = 2));
 }
 
 Test(model, entry_used_again_by_another_and_resumed_later_never_gates_wrongly)
 {
-	sound("reuse", CONFIG(SHORT, .start = JOIN_OLDEST, .other = true, .other_detaches = true,
+	sound("reuse", CONFIG(SHORTEST, .start = JOIN_OLDEST, .other = true, .other_detaches = true,
 	                      .reuse = true, .joiner_leaves = 1, .joiner_deaths = 1));
-	sound("resume", CONFIG(SHORT, .start = JOIN_DEFAULT, .other = true, .joiner_leaves = 1,
+	sound("resume", CONFIG(SHORTEST, .start = JOIN_DEFAULT, .other = true, .joiner_leaves = 1,
 	                       .joiner_deaths = 1, .overwrite = true));
 }
 
@@ -119,7 +120,7 @@ Test(model, join_is_intact_when_stores_are_delayed_in_buffers)
 
 Test(model, join_that_gates_before_its_cursor_is_stored_is_found_broken)
 {
-	broken(OVERWRITTEN, CONFIG(TINY, .start = JOIN_OLDEST, .other = true, .joiner_leaves = 1,
+	broken(OVERWRITTEN, CONFIG(SHORT, .start = JOIN_OLDEST, .other = true, .joiner_leaves = 1,
 	                           .bug = JOIN_CURSOR_AFTER_STATE));
 }
 
