@@ -27,14 +27,14 @@ extern "C" {
 #endif
 
 /**
- * The hot part of a consumer handle, visible so that peek and release can be
- * inlined; the rest lies behind it. Read-only for callers. A count of 0 sends
- * every call to the slow path.
+ * The hot part of a consumer handle, visible so that peek and release can be inlined; the rest lies
+ * behind it. Read-only for callers. end - next slots are there to be read; none sends every call to
+ * the slow path.
  */
 struct myelon_consumer {
-	uint32_t avail;            /* slots known to be readable and not released */
-	uint32_t held;             /* slots given out by the last peek and not released */
 	int64_t next;              /* sequence of the next slot to release */
+	int64_t end;               /* first sequence not known to be published */
+	int64_t held;              /* end of what the last peek gave out; <= next: all released */
 	const unsigned char *data; /* slot 0; mapped twice in a row */
 	uint64_t mask;             /* slots - 1 */
 	uint32_t slot_size;
@@ -59,9 +59,8 @@ MYELON_API int myelon_consumer_attach(struct myelon_consumer **out, const char *
  * is allowed. */
 MYELON_API void myelon_consumer_close(struct myelon_consumer *c);
 
-/** Slow path of myelon_peek(). */
-MYELON_API int myelon_peek_slow(struct myelon_consumer *c, uint32_t max, int64_t deadline,
-                                struct myelon_view *view);
+/** Slow path of myelon_peek(): wait until something is there. */
+MYELON_API int myelon_peek_slow(struct myelon_consumer *c, uint32_t max, int64_t deadline);
 /** Slow path of myelon_release(). */
 MYELON_API int myelon_release_slow(struct myelon_consumer *c, uint32_t n);
 /** Wake the producer that waits for room. */
@@ -82,17 +81,23 @@ MYELON_API void myelon_consumer_wake(struct myelon_consumer *c);
 static inline int myelon_peek(struct myelon_consumer *c, uint32_t max, int64_t deadline,
                               struct myelon_view *view)
 {
-	uint32_t n = c->avail;
+	uint64_t n = (uint64_t)(c->end - c->next);
 
-	if (__builtin_expect(n - 1u >= max, 0)) {
-		if (n == 0 || max == 0)
-			return myelon_peek_slow(c, max, deadline, view);
-		n = max;
+	if (__builtin_expect(n - 1 >= max, 0)) {
+		if (n == 0 || max == 0) {
+			int rc = myelon_peek_slow(c, max, deadline);
+
+			if (rc < 0)
+				return rc;
+			n = (uint64_t)(c->end - c->next);
+		}
+		if (n > max)
+			n = max;
 	}
+	c->held = c->next + (int64_t)n;
 	view->base = c->data + ((uint64_t)c->next & c->mask) * c->slot_size;
-	view->count = n;
+	view->count = (uint32_t)n;
 	view->seq = c->next;
-	c->held = n;
 	return (int)n;
 }
 
@@ -108,10 +113,8 @@ __attribute__((warn_unused_result)) static inline int myelon_release(struct myel
 {
 	int64_t target;
 
-	if (__builtin_expect(n - 1u >= c->held, 0))
+	if (__builtin_expect(n - 1u >= (uint64_t)(c->held - c->next), 0))
 		return myelon_release_slow(c, n);
-	c->held -= n;
-	c->avail -= n;
 	c->next += n;
 	MYELON_POINT_();
 	/* Release: pairs with the producer's acquire load of cursors (gate); our

@@ -29,15 +29,16 @@ extern "C" {
 #endif
 
 /**
- * The hot part of a producer handle, visible so that claim and publish can be
- * inlined; the rest of the handle lies behind it. Read-only for callers: only
- * the functions below write it. A count of 0 sends every call to the slow path,
- * which knows all the reasons (first call, full, closed, forked).
+ * The hot part of a producer handle, visible so that claim and publish can be inlined; the rest of
+ * the handle lies behind it. Read-only for callers: only the functions below write it. There is room
+ * for end - next slots; none sends every call to the slow path, which knows all the reasons (first
+ * call, full, closed, forked). Few words are stored per message on purpose: stores to shared lines
+ * wait for the other core in the same queue, and every other store in it makes that queue shorter.
  */
 struct myelon_producer {
-	uint32_t room;       /* slots that may be claimed without asking anybody */
-	uint32_t claimed;    /* slots of the open claim */
 	int64_t next;        /* sequence of the next slot to claim */
+	int64_t end;         /* first sequence that may not be claimed without asking */
+	int64_t claimed;     /* end of the open claim; <= next: none is open */
 	unsigned char *data; /* slot 0; mapped twice in a row */
 	uint64_t mask;       /* slots - 1 */
 	uint32_t slot_size;
@@ -72,9 +73,8 @@ MYELON_API int myelon_producer_open(struct myelon_producer **out, const char *na
  * allowed. */
 MYELON_API void myelon_producer_close(struct myelon_producer *p);
 
-/** Slow path of myelon_claim(). */
-MYELON_API int myelon_claim_slow(struct myelon_producer *p, uint32_t n, int64_t deadline,
-                                 struct myelon_span *span);
+/** Slow path of myelon_claim(): make room for @p n slots. */
+MYELON_API int myelon_claim_slow(struct myelon_producer *p, uint32_t n, int64_t deadline);
 /** Slow path of myelon_publish(). */
 MYELON_API int myelon_publish_slow(struct myelon_producer *p, uint32_t n);
 /** Wake whoever announced that it parks. */
@@ -100,14 +100,17 @@ MYELON_API void mye_point(void);
 static inline int myelon_claim(struct myelon_producer *p, uint32_t n, int64_t deadline,
                                struct myelon_span *span)
 {
-	if (__builtin_expect(n - 1u < p->room && p->claimed == 0, 1)) {
-		span->base = p->data + ((uint64_t)p->next & p->mask) * p->slot_size;
-		span->count = n;
-		span->seq = p->next;
-		p->claimed = n;
-		return 0;
+	if (__builtin_expect(n - 1u >= (uint64_t)(p->end - p->next) || p->claimed > p->next, 0)) {
+		int rc = myelon_claim_slow(p, n, deadline);
+
+		if (rc < 0)
+			return rc;
 	}
-	return myelon_claim_slow(p, n, deadline, span);
+	p->claimed = p->next + n;
+	span->base = p->data + ((uint64_t)p->next & p->mask) * p->slot_size;
+	span->count = n;
+	span->seq = p->next;
+	return 0;
 }
 
 /**
@@ -120,11 +123,11 @@ static inline int myelon_claim(struct myelon_producer *p, uint32_t n, int64_t de
  */
 static inline int myelon_publish(struct myelon_producer *p, uint32_t n)
 {
-	if (__builtin_expect(n - 1u >= p->claimed, 0))
+	if (__builtin_expect(n - 1u >= (uint64_t)(p->claimed - p->next), 0))
 		return myelon_publish_slow(p, n);
-	p->claimed = 0;
-	p->room -= n;
 	p->next += n;
+	if (__builtin_expect(p->claimed != p->next, 0))
+		p->claimed = p->next;
 	MYELON_POINT_();
 	/* Release: pairs with the acquire loads of published in consumers and
    * observers (refill). */

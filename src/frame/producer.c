@@ -256,7 +256,7 @@ int myelon_frame_commit(struct myelon_frame_producer *fp, size_t bytes, uint8_t 
 		                fp->claimed);
 	slots = mye_frame_slots(&fp->limits, (uint32_t)bytes);
 	/* Somebody gave the claim back through the ring handle: these slots may be others' now. */
-	if (__builtin_expect(fp->ring->claimed < slots || fp->ring->next != fp->seq, 0)) {
+	if (__builtin_expect(fp->ring->claimed - fp->seq < slots || fp->ring->next != fp->seq, 0)) {
 		fp->base = NULL;
 		return mye_fail_static(-EINVAL, "the claim was ended through the ring handle");
 	}

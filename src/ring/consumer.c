@@ -14,10 +14,7 @@
 #include "ring/peer.h"
 #include "sys/sys.h"
 
-#define GATHER_MAX 1024
-#define GATHER_PAUSES 24
-#define GATHER_POLLS 2
-#define GATHER_FEW 4
+#define PARKED_POLLS 1000 /* what a sleep counts for: whoever slept did not follow closely */
 
 static void handle_drop(struct mye_consumer *c)
 {
@@ -33,11 +30,12 @@ static void arm(struct mye_consumer *c, const struct mye_join *j, uint32_t flags
 	mye_peer_init(&c->peer, &c->seg);
 	c->index = j->index;
 	c->flags = flags;
-	c->gather.needed = 2;
+	mye_gather_init(&c->gather);
 	c->lost = j->lost;
 	c->published = j->cursor;
 	mye_entry_id(&c->seg, j->index, c->id);
 	c->hot.next = j->cursor + 1;
+	c->hot.end = c->hot.held = c->hot.next;
 	c->hot.data = c->seg.data;
 	c->hot.mask = c->seg.header.slots - 1;
 	c->hot.slot_size = c->seg.header.slot_size;
@@ -125,7 +123,7 @@ void myelon_consumer_close(struct myelon_consumer *hot)
 		mye_handle_free(c, sizeof(*c));
 		return;
 	}
-	hot->avail = hot->held = 0;
+	hot->end = hot->held = hot->next;
 	c->magic = 0;
 	mye_leave_ring(&c->seg, c->index, hot->generation, hot->next - 1);
 	handle_drop(c);
@@ -145,7 +143,7 @@ static int stale(const struct mye_consumer *c)
 		c->id, c->seg.place.name);
 }
 
-/* Is something published that we have not? @return slots in hot.avail, 0, or negative. */
+/* Is something published that we have not? @return 1 with hot.end raised, 0, or negative. */
 static int look(struct mye_consumer *c)
 {
 	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
@@ -174,7 +172,7 @@ static int look(struct mye_consumer *c)
 		have = (int64_t)(c->hot.mask + 1 - ((uint64_t)c->hot.next & c->hot.mask));
 #endif
 	c->published = published;
-	c->hot.avail = (uint32_t)have;
+	c->hot.end = c->hot.next + have;
 	return 1;
 }
 
@@ -240,24 +238,6 @@ static int poll_burst(struct mye_consumer *c, uint32_t n, bool relax, uint32_t *
 	return look(c);
 }
 
-/* Learn from a refill that made @p polls and found @p found; decide whether the next one gathers. */
-static void gather_note(struct mye_gather *g, uint32_t polls, uint32_t found)
-{
-	if (g->on) {
-		if (found >= GATHER_FEW)
-			return;
-		g->on = false;
-		g->streak = 0;
-		if (g->needed < GATHER_MAX)
-			g->needed *= 2;
-	} else if (polls > GATHER_POLLS || found > GATHER_FEW) {
-		g->streak = 0;
-	} else if (++g->streak >= g->needed) {
-		g->on = true;
-		g->streak = 0;
-	}
-}
-
 /* Nothing is there. For a try call: is that because the producer is gone? */
 static int try_verdict(struct mye_consumer *c)
 {
@@ -280,7 +260,7 @@ static int wait_loop(struct mye_consumer *c, int64_t deadline, uint32_t *polls)
 		enum mye_step step = mye_episode_step(w, &e, &c->seg);
 
 		if (step == MYE_STEP_PARK) {
-			*polls += GATHER_POLLS + 1;
+			*polls += PARKED_POLLS;
 			rc = park(c, deadline);
 			continue;
 		}
@@ -304,9 +284,9 @@ static int refill(struct mye_consumer *c, int64_t deadline)
 	uint32_t polls = 1;
 	int rc;
 
-	if (c->gather.on) {
+	if (c->gather.pauses) {
 		c->waiter.stats.gathers++;
-		for (int i = 0; i < GATHER_PAUSES; i++)
+		for (uint32_t i = 0; i < c->gather.pauses; i++)
 			mye_cpu_relax();
 	}
 	rc = look(c);
@@ -315,12 +295,11 @@ static int refill(struct mye_consumer *c, int64_t deadline)
 	if (rc == 0)
 		rc = wait_loop(c, deadline, &polls);
 	if (rc > 0)
-		gather_note(&c->gather, polls, c->hot.avail);
+		mye_gather_note(&c->gather, polls, (uint32_t)(c->hot.end - c->hot.next));
 	return rc;
 }
 
-int myelon_peek_slow(struct myelon_consumer *hot, uint32_t max, int64_t deadline,
-                     struct myelon_view *view)
+int myelon_peek_slow(struct myelon_consumer *hot, uint32_t max, int64_t deadline)
 {
 	struct mye_consumer *c = mye_consumer_of(hot);
 	int rc;
@@ -332,10 +311,10 @@ int myelon_peek_slow(struct myelon_consumer *hot, uint32_t max, int64_t deadline
 	rc = mye_call_begin(&c->in_call, "consumer");
 	if (rc < 0)
 		return rc;
-	hot->held = 0;
+	hot->held = hot->next;
 	rc = refill(c, deadline);
 	mye_call_end(&c->in_call);
-	return rc < 0 ? rc : myelon_peek(hot, max, MYELON_TRY, view);
+	return rc;
 }
 
 int myelon_release_slow(struct myelon_consumer *hot, uint32_t n)
@@ -345,10 +324,11 @@ int myelon_release_slow(struct myelon_consumer *hot, uint32_t n)
 	if (c->magic != MYE_CONSUMER_MAGIC)
 		return mye_opened_before_fork("release");
 	if (evicted(c)) {
-		hot->avail = hot->held = 0;
+		hot->end = hot->held = hot->next;
 		return stale(c);
 	}
-	return mye_fail(-EINVAL, "release: %u slots, but the last peek gave %u", n, hot->held);
+	return mye_fail(-EINVAL, "release: %u slots, but the last peek gave %lld", n,
+	                (long long)(hot->held - hot->next));
 }
 
 void myelon_consumer_wake(struct myelon_consumer *hot)

@@ -157,7 +157,7 @@ static bool announce(struct mye_producer *p, int64_t need)
 	return __atomic_load_n(&p->seg.shared->join.generation, __ATOMIC_ACQUIRE) == g->generation;
 }
 
-static uint32_t room_of(const struct mye_producer *p)
+static int64_t room_of(const struct mye_producer *p)
 {
 	int64_t room = p->gate.limit - p->hot.next + 1;
 
@@ -167,7 +167,7 @@ static uint32_t room_of(const struct mye_producer *p)
 	if (room > to_wrap)
 		room = to_wrap;
 #endif
-	return room > UINT32_MAX ? UINT32_MAX : room > 0 ? (uint32_t)room : 0;
+	return room > 0 ? room : 0;
 }
 
 bool mye_gate_extend(struct mye_producer *p, uint32_t n, bool whole)
@@ -189,7 +189,7 @@ bool mye_gate_extend(struct mye_producer *p, uint32_t n, bool whole)
 		if (g->limit < (g->gate < g->ceiling ? g->gate : g->ceiling))
 			g->limit = g->gate < g->ceiling ? g->gate : g->ceiling;
 	}
-	p->hot.room = room_of(p);
+	p->hot.end = p->hot.next + room_of(p);
 	return g->limit >= need;
 }
 

@@ -9,7 +9,7 @@
 void mye_gate_reset(struct mye_producer *p);
 
 /*
- * Make room for @p n more slots if the gate allows it; fills hot.room. @p whole: read the whole table,
+ * Make room for @p n more slots if the gate allows it; sets hot.end. @p whole: read the whole table,
  * not only the entries known to gate (somebody may have died between changing a state and raising the
  * generation). @return whether n fit.
  */

@@ -67,6 +67,7 @@ static void arm(struct mye_producer *p, uint32_t wait, uint32_t flags)
 	p->hot.published = &page->hot.published;
 	p->hot.parked = &p->seg.shared->park.parked;
 	p->hot.next = __atomic_load_n(&page->hot.published, __ATOMIC_RELAXED) + 1;
+	p->hot.end = p->hot.claimed = p->hot.next;
 	p->hold_need = page->slow.hold_need;
 	p->hold_max = page->slow.hold_max;
 	mye_gate_reset(p);
@@ -252,7 +253,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 		mye_handle_free(p, handle_bytes(0));
 		return;
 	}
-	hot->room = hot->claimed = 0;
+	hot->end = hot->claimed = hot->next;
 	p->magic = 0;
 	mye_point();
 	/* Release: pairs with the acquire load of the state in consumers; published is final. */
@@ -263,8 +264,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 	handle_drop(p);
 }
 
-int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline,
-                      struct myelon_span *span)
+int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline)
 {
 	struct mye_producer *p = mye_producer_of(hot);
 	int rc = 0;
@@ -273,7 +273,7 @@ int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline,
 		return mye_opened_before_fork("claim");
 	if (n == 0)
 		return mye_fail_static(-EINVAL, "claim: 0 slots were asked for");
-	if (hot->claimed)
+	if (hot->claimed > hot->next)
 		return mye_fail_static(-EINVAL,
 		                       "claim: the last claim is still open; publish or cancel it");
 	if (n > p->seg.header.window)
@@ -291,15 +291,13 @@ int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline,
 			                              "has not released enough");
 	}
 	mye_call_end(&p->in_call);
-	if (rc < 0)
-		return rc;
 #ifdef MYE_SINGLE_MAP
-	if (hot->room < n)
+	if (rc == 0 && hot->end - hot->next < n)
 		return mye_fail_static(-EMSGSIZE,
 		                       "claim: this build does not map the ring twice, a "
 		                       "claim must not cross its end");
 #endif
-	return myelon_claim(hot, n, deadline, span);
+	return rc;
 }
 
 int myelon_publish_slow(struct myelon_producer *hot, uint32_t n)
@@ -308,7 +306,8 @@ int myelon_publish_slow(struct myelon_producer *hot, uint32_t n)
 
 	if (p->magic != MYE_PRODUCER_MAGIC)
 		return mye_opened_before_fork("publish");
-	return mye_fail(-EINVAL, "publish: %u slots, but %u are claimed", n, hot->claimed);
+	return mye_fail(-EINVAL, "publish: %u slots, but %lld are claimed", n,
+	                (long long)(hot->claimed - hot->next));
 }
 
 int myelon_cancel(struct myelon_producer *hot)
@@ -317,9 +316,9 @@ int myelon_cancel(struct myelon_producer *hot)
 
 	if (p->magic != MYE_PRODUCER_MAGIC)
 		return mye_opened_before_fork("cancel");
-	if (!hot->claimed)
+	if (hot->claimed <= hot->next)
 		return mye_fail_static(-EINVAL, "cancel: no claim is open");
-	hot->claimed = 0;
+	hot->claimed = hot->next;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <myelon/wait.h>
 
 #include "segment/segment.h"
+#include "wait/gather.h"
 
 #define MYE_CAP_NS 1000000000ll         /* no sleep is longer */
 #define MYE_NO_BARRIER_CAP_NS 1000000ll /* a heavy side that cannot call membarrier */
@@ -34,18 +35,6 @@ struct mye_waiter {
 	int64_t sleep_ns;      /* next sleep of MYELON_WAIT_SLEEP */
 	uint32_t *parked_word; /* where tools see that we sleep; may be NULL */
 	struct myelon_handle_stats stats;
-};
-
-/*
- * The gather rule: when two refills in a row each waited at most 2 polls and found at most 4
- * messages, the consumer is at the producer's heels and every poll costs the producer a cache miss;
- * it pauses before its next poll. If that brought fewer than 4, it stops and needs twice the streak
- * to start again (up to 1024).
- */
-struct mye_gather {
-	uint32_t streak;
-	uint32_t needed;
-	bool on;
 };
 
 void mye_waiter_init(struct mye_waiter *w, enum myelon_wait strategy, const struct mye_segment *seg,
