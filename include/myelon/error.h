@@ -2,28 +2,30 @@
 /**
  * @file error.h - error codes and the sentence that explains the last one.
  *
- * Every function that can fail returns a negative errno; 0 or a count is
- * success. `errno` itself is not part of the contract. The codes and what they
- * mean in this library:
+ * Every function that can fail returns a negative errno; 0 or a count is success. `errno` itself is
+ * not part of the contract. The codes, and what they mean in this library:
  *
  *  -EAGAIN        nothing to read, or no room, and the deadline was MYELON_TRY
  *  -ETIMEDOUT     the deadline passed
  *  -EPIPE         the producer closed the ring in order and everything was read
  *  -EOWNERDEAD    the producer died; everything it published was read
- *  -ESTALE        this consumer was evicted; what was read since the last peek
- * is not to be trusted -EBUSY         somebody alive owns this name, id or role
- *  -EPROTO        shared memory holds something that is not a valid ring of
- * this layout -EBADMSG       the bytes of a message are not what they claim
- * (truncated, lying header) -EINVAL        an argument or option is outside its
- * range -EMSGSIZE      the request can never fit (more than the window, buffer
- * too small) -ENOENT        no ring of this name, no such consumer -EEXIST a
- * ring of this name exists -ENAMETOOLONG  a name or id is longer than 64 bytes
- *  -ENOSPC        the backing (shm directory, file system, huge page pool) or
- * the table is full -ENOMEM        memory or address space ran out -EPERM not
- * allowed; also a handle used in a forked child -EACCES        the file
- * permissions do not allow it -ECANCELED     interrupted by
- * myelon_*_interrupt() -EINTR         a signal came and the handle was opened
- * with MYELON_F_EINTR
+ *  -ESTALE        this consumer was evicted; what was read since peek is not to be trusted
+ *  -EBUSY         somebody alive owns this name, id or role
+ *  -EPROTO        shared memory holds something that is not a valid ring of this layout
+ *  -EBADMSG       the bytes of a message are not what they claim (cut off, lying header)
+ *  -EINVAL        an argument or option is outside its range
+ *  -E2BIG         an option struct is newer than this library and uses what it does not know
+ *  -EMSGSIZE      the request can never fit (more than the window, buffer too small)
+ *  -ENOENT        no ring of this name, no such consumer
+ *  -EEXIST        a ring of this name exists
+ *  -ENAMETOOLONG  a name or id is longer than 64 bytes
+ *  -ENOSPC        the shm directory, file system, huge page pool or consumer table is full
+ *  -ENOMEM        memory or address space ran out
+ *  -EMFILE        too many handles are open in this process
+ *  -EPERM         not allowed; also a handle used in a forked child
+ *  -EACCES        the file permissions do not allow it
+ *  -ECANCELED     interrupted by myelon_*_interrupt()
+ *  -EINTR         a signal came and the handle was opened with MYELON_F_EINTR
  */
 #ifndef MYELON_ERROR_H
 #define MYELON_ERROR_H

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /**
- * @file myelon.h - messages between the processes of one machine through shared
- * memory.
+ * @file myelon.h - messages between the processes of one machine through shared memory.
  *
- * Layer 0 (producer.h, consumer.h, observer.h): a ring of fixed-size slots. One
- * producer, any number of consumers, everyone sees everything, the slowest
- * holds the producer. Slots are written and read in place, one by one or as
- * flat arrays.
+ * Layer 0 (producer.h, consumer.h, observer.h): a ring of fixed-size slots. One producer, any number
+ * of consumers, everyone sees everything, the slowest holds the producer. Slots are written and read
+ * in place, one by one or as flat arrays.
  *
- *     struct myelon_producer *p;                     struct myelon_consumer *c;
- *     struct myelon_span s;                          struct myelon_view v;
- *     myelon_producer_create(&p, "ticks", NULL);     myelon_consumer_attach(&c,
- * "ticks", NULL); myelon_claim(p, 1, MYELON_FOREVER, &s);        myelon_peek(c,
- * MYELON_ALL, MYELON_FOREVER, &v);
- *     ... write s.base ...                           ... read v.count slots at
- * v.base ... myelon_publish(p, 1);                          myelon_release(c,
- * v.count);
+ *     struct myelon_producer *p;                 struct myelon_consumer *c;
+ *     struct myelon_span s;                      struct myelon_view v;
+ *     myelon_producer_create(&p, "x", NULL);     myelon_consumer_attach(&c, "x", NULL);
+ *     myelon_claim(p, 1, MYELON_FOREVER, &s);    myelon_peek(c, MYELON_ALL, MYELON_FOREVER, &v);
+ *     ... write s.base ...                       ... read v.count slots at v.base ...
+ *     myelon_publish(p, 1);                      myelon_release(c, v.count);
  *
  * Layer 1 (frame.h): byte messages of any length over such a ring.
  *

@@ -59,7 +59,7 @@ enum myelon_unattended {
 /** How publish and park agree that no wake-up is lost (docs/ordering.md). */
 enum myelon_fence {
 	MYELON_FENCE_AUTO = 0, /**< membarrier where the kernel allows it, else full */
-	MYELON_FENCE_ASYM = 1, /**< publish pays nothing, parking calls membarrier; error if denied */
+	MYELON_FENCE_ASYM = 1, /**< publish pays nothing, parking calls membarrier */
 	MYELON_FENCE_FULL = 2, /**< both sides fence; nobody interrupts an isolated core */
 };
 
