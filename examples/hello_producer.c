@@ -18,7 +18,7 @@ int main(int argc, char **argv)
 	struct myelon_span span;
 
 	/* create() returns when that many consumers are attached. */
-	opts.wait_for.count = argc > 2 ? (uint32_t)atoi(argv[2]) : 1;
+	opts.wait_for.count = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1;
 	opts.wait_timeout_ns = MYELON_FOREVER;
 	if (myelon_producer_create(&p, ring, &opts) < 0) {
 		fprintf(stderr, "%s\n", myelon_last_error());

@@ -14,35 +14,35 @@ struct cli_common cli_common;
 const char *const cli_wait_names[] = {"adaptive", "spin", "spin-pause", "yield",
                                       "sleep",    "park", NULL};
 
-static void say(const char *prefix, const char *fmt, va_list ap) MYELON_PRINTF(2, 0);
-
-static void say(const char *prefix, const char *fmt, va_list ap)
+static void say(const char *text)
 {
 	progress_clear();
-	fputs(prefix, stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "myelon: %s\n", text);
 }
 
 int cli_error(int code, const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
-	say("myelon: ", fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	say(text);
 	return code;
 }
 
 void cli_note(const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
 	if (cli_common.quiet)
 		return;
 	va_start(ap, fmt);
-	say("myelon: ", fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	say(text);
 }
 
 int cli_exit_code(int rc)
@@ -88,20 +88,6 @@ static const struct {
 	{"MYELON_HUGE_OFF", "off"},
 };
 
-/* @return 0: nothing to replace, or out of room. */
-static int replace_word(char *text, size_t size, const char *from, const char *to)
-{
-	char *at = strstr(text, from), *rest;
-	size_t from_len = strlen(from), to_len = strlen(to);
-
-	if (!at || strlen(text) - from_len + to_len >= size)
-		return 0;
-	rest = at + from_len;
-	memmove(at + to_len, rest, strlen(rest) + 1);
-	memcpy(at, to, to_len);
-	return 1;
-}
-
 const char *cli_words(const char *sentence)
 {
 	static char text[1024];
@@ -109,7 +95,14 @@ const char *cli_words(const char *sentence)
 	snprintf(text, sizeof(text), "%s", sentence);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		/* Once each: some replacements contain their own pattern. */
-		replace_word(text, sizeof(text), words[i].library, words[i].command);
+		const char *at = strstr(text, words[i].library);
+		char changed[sizeof(text) + 64];
+
+		if (!at)
+			continue;
+		snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text,
+		         words[i].command, at + strlen(words[i].library));
+		snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, changed);
 	}
 	return text;
 }

@@ -255,7 +255,7 @@ static bool all_same(const struct demo *d)
 		const struct demo_member *m = &d->crew[i];
 
 		if (!WIFEXITED(m->status) || WEXITSTATUS(m->status) != 0 || !m->reported ||
-		    strcmp(m->sum, d->file.sum) != 0)
+		    strcmp(m->result.sum, d->file.sum) != 0)
 			return false;
 	}
 	return true;

@@ -24,6 +24,12 @@ struct demo_file {
 	double seconds;       /* that took */
 };
 
+/* What a consumer process writes to its stdout, a pipe to the parent. */
+struct demo_result {
+	uint64_t messages, bytes, parks;
+	char sum[SHA256_HEX];
+};
+
 struct demo_member {
 	char id[16];
 	enum myelon_wait wait;
@@ -32,10 +38,8 @@ struct demo_member {
 	int status; /* of waitpid(2) */
 	int out;    /* where it writes its result; -1 */
 	struct rusage usage;
-	/* what it reports */
 	bool reported;
-	uint64_t messages, bytes, parks;
-	char sum[SHA256_HEX];
+	struct demo_result result;
 };
 
 struct demo {

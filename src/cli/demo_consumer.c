@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* `myelon demo`: what each consumer process does: hash in place, report in one line. */
+/* `myelon demo`: what each consumer process does: hash in place and report. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 
 #include "args.h"
 #include "cli.h"
-#include "sha256.h"
+#include "demo.h"
 #include "stop.h"
 #include "stream.h"
 
@@ -104,7 +104,8 @@ int cmd_demo_consumer(int argc, char **argv)
 	struct myelon_frame_consumer *fc;
 	struct myelon_attach_opts o;
 	struct reader r = {0};
-	char hex[SHA256_HEX], **operands;
+	struct demo_result result = {0};
+	char **operands;
 	int rc;
 
 	rc = args_parse(&spec, argc, argv, &operands);
@@ -124,8 +125,10 @@ int cmd_demo_consumer(int argc, char **argv)
 	myelon_consumer_stats(myelon_frame_consumer_ring(fc), &stats);
 	stop_watch_consumer(NULL);
 	myelon_frame_consumer_close(fc);
-	sha256_final_hex(&r.hash, hex);
-	printf("messages %" PRIu64 " bytes %" PRIu64 " parks %" PRIu64 " sum %s\n", r.got.messages,
-	       r.got.bytes, stats.parks, hex);
+	result.messages = r.got.messages;
+	result.bytes = r.got.bytes;
+	result.parks = stats.parks;
+	sha256_final_hex(&r.hash, result.sum);
+	fwrite(&result, sizeof(result), 1, stdout);
 	return cli_finish(rc);
 }

@@ -2,7 +2,6 @@
 /* `myelon demo`: the consumer processes, as their parent sees them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -108,15 +107,12 @@ bool demo_crew_lost_one(struct demo *d)
 
 static void read_result(struct demo_member *m)
 {
-	char line[512];
-	ssize_t n = read(m->out, line, sizeof(line) - 1);
+	ssize_t n = read(m->out, &m->result, sizeof(m->result));
 
-	if (n <= 0)
-		return;
-	line[n] = '\0';
-	m->reported =
-		sscanf(line, "messages %" SCNu64 " bytes %" SCNu64 " parks %" SCNu64 " sum %64s",
-	               &m->messages, &m->bytes, &m->parks, m->sum) == 4;
+	m->reported = n == (ssize_t)sizeof(m->result) &&
+	              strnlen(m->result.sum, SHA256_HEX) == SHA256_HEX - 1;
+	if (!m->reported)
+		m->result = (struct demo_result){0};
 }
 
 void demo_end_crew(struct demo *d, bool kill_them)

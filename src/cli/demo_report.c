@@ -37,7 +37,7 @@ static const char *verdict(const struct demo *d, const struct demo_member *m)
 		return "killed";
 	if (!m->reported || WEXITSTATUS(m->status) != 0)
 		return "failed";
-	return strcmp(m->sum, d->file.sum) == 0 ? "same" : "DIFFERENT";
+	return strcmp(m->result.sum, d->file.sum) == 0 ? "same" : "DIFFERENT";
 }
 
 static void print_ring(const struct demo *d)
@@ -85,8 +85,9 @@ static void print_processes(const struct demo *d)
 	for (int i = 0; i < DEMO_CONSUMERS; i++) {
 		const struct demo_member *m = &d->crew[i];
 
-		print_row(m->id, (int)m->pid, myelon_wait_name(m->wait), m->messages, m->bytes,
-		          m->parks, seconds_of(m->usage.ru_utime), seconds_of(m->usage.ru_stime));
+		print_row(m->id, (int)m->pid, myelon_wait_name(m->wait), m->result.messages,
+		          m->result.bytes, m->result.parks, seconds_of(m->usage.ru_utime),
+		          seconds_of(m->usage.ru_stime));
 	}
 }
 
@@ -98,8 +99,8 @@ void demo_print(const struct demo *d)
 	print_processes(d);
 	putchar('\n');
 	for (int i = 0; i < DEMO_CONSUMERS; i++)
-		printf("%-9s  %s  %s\n", d->crew[i].id, d->crew[i].reported ? d->crew[i].sum : "-",
-		       verdict(d, &d->crew[i]));
+		printf("%-9s  %s  %s\n", d->crew[i].id,
+		       d->crew[i].reported ? d->crew[i].result.sum : "-", verdict(d, &d->crew[i]));
 	printf("\ntotal     %.3f s: %s messages/s, %s sent, %s delivered to %d processes\n",
 	       d->seconds, fmt_count(&rate, (uint64_t)per_second(d, (double)d->messages)),
 	       fmt_rate(&one, per_second(d, (double)d->bytes)),
@@ -145,10 +146,11 @@ void demo_print_json(const struct demo *d)
 		const struct demo_member *m = &d->crew[i];
 
 		json_object(&j, NULL);
-		json_process(&j, m->id, m->pid, m->wait, m->messages, m->bytes, m->parks,
-		             seconds_of(m->usage.ru_utime), seconds_of(m->usage.ru_stime));
-		json_string(&j, "sha256", m->reported ? m->sum : NULL);
-		json_bool(&j, "same", m->reported && strcmp(m->sum, d->file.sum) == 0);
+		json_process(&j, m->id, m->pid, m->wait, m->result.messages, m->result.bytes,
+		             m->result.parks, seconds_of(m->usage.ru_utime),
+		             seconds_of(m->usage.ru_stime));
+		json_string(&j, "sha256", m->reported ? m->result.sum : NULL);
+		json_bool(&j, "same", m->reported && strcmp(m->result.sum, d->file.sum) == 0);
 		json_object_end(&j);
 	}
 	json_array_end(&j);

@@ -11,8 +11,8 @@ struct fmt {
 
 /* "1.5 MiB" */
 const char *fmt_bytes(struct fmt *f, uint64_t bytes);
-/* "1.23 GB/s", decimal units */
-const char *fmt_rate(struct fmt *f, double bytes_per_second);
+/* bytes per second: "1.23 GB/s", decimal units */
+const char *fmt_rate(struct fmt *f, double rate);
 /* "12,345,678" */
 const char *fmt_count(struct fmt *f, uint64_t n);
 

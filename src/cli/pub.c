@@ -362,7 +362,7 @@ static int wait_until_read(struct pub *pub, int64_t last, int64_t deadline)
 	struct readers r = {.last = last};
 	int rc = myelon_producer_wait_consumed(pub->ring, last, deadline);
 
-	if (rc < 0 || pub->anonymous || opt.wait_for == 0)
+	if (rc < 0 || pub->anonymous || pub->lossy || opt.wait_for == 0)
 		return rc;
 	rc = myelon_producer_consumers(pub->ring, look_at_reader, &r);
 	if (rc < 0 || r.at_end || !r.behind)
@@ -429,9 +429,12 @@ static void report(const struct pub *pub, double seconds, int code)
 
 static int run(struct pub *pub)
 {
+	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
 	int64_t began;
 	int code = choose_chunk(pub);
 
+	pub->lossy = myelon_producer_info(pub->ring, &info) == 0 &&
+	             info.unattended == MYELON_UNATTENDED_OVERWRITE;
 	if (code == CLI_OK)
 		code = wait_for_consumers(pub);
 	if (code != CLI_OK)

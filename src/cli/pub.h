@@ -20,6 +20,7 @@ struct pub {
 	struct myelon_producer *ring;
 	size_t chunk;
 	bool lines;
+	bool lossy;     /* nobody attached: it went on */
 	bool anonymous; /* somebody with an automatic id, which cannot resume, saw the stream end */
 	int64_t stall_timeout;
 	int64_t warned; /* when a stall was last mentioned, 0: never */

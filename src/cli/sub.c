@@ -13,8 +13,8 @@
 #include "sub.h"
 
 #define UNSET UINT64_MAX
-/* How long one try to attach lasts: the library's wait for a name cannot be interrupted. */
-#define ATTACH_TICK_NS INT64_C(250000000)
+/* How long one try to attach lasts; a signal that comes just before it waits is seen after it. */
+#define ATTACH_TICK_NS INT64_C(1000000000)
 
 static struct {
 	const char *id;
@@ -110,7 +110,8 @@ static int attach_once(struct sub *sub, int64_t timeout)
 	struct myelon_attach_opts o =
 		MYELON_ATTACH_OPTS(.id = opt.id, .wait = opt.wait, .start = opt.start,
 	                           .timeout_ns = timeout,
-	                           .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
+	                           .flags = MYELON_F_EINTR |
+	                                    (opt.any_owner ? MYELON_F_ANY_OWNER : 0),
 	                           .hugetlb_dir = cli_common.hugetlb_dir,
 	                           .shm_dir = cli_common.shm_dir);
 
@@ -146,6 +147,8 @@ static int attach(struct sub *sub)
 			return CLI_OK;
 		if (stop_signal())
 			return stop_exit_code();
+		if (rc == -EINTR)
+			continue;
 		/* -ENOENT is also the answer to resuming an id that the ring does not know. */
 		if (rc != -ENOENT || left <= 0 || ring_exists(sub))
 			return cli_library_error(rc);

@@ -37,7 +37,9 @@ static void follow(struct sub *sub)
 	int rc;
 
 	cli_note("the producer of '%s' is gone: waiting for the next one", sub->name);
-	rc = myelon_consumer_wait_producer(ring, MYELON_FOREVER);
+	do {
+		rc = myelon_consumer_wait_producer(ring, MYELON_FOREVER);
+	} while (rc == -EINTR && !stop_signal());
 	if (rc < 0 && !stop_signal())
 		sub_end(sub, "error", cli_library_error(rc));
 }

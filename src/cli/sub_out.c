@@ -120,7 +120,7 @@ static int write_pieces(struct sub *sub, struct iovec *iov, int n, int each)
 uint32_t sub_write(struct sub *sub, const struct myelon_message *msgs, uint32_t n)
 {
 	static char newline[] = "\n";
-	struct iovec iov[2 * SUB_BATCH];
+	struct iovec iov[2 * SUB_BATCH] = {0};
 	int each = sub->lines ? 2 : 1, pieces = 0;
 	uint32_t whole;
 

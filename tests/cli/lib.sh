@@ -1,6 +1,6 @@
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # What the script tests share; sourced. The runner gave us directories of our own.
-# shellcheck shell=bash
 set -u
 : "${MYELON_COMMAND:?}" "${MYELON_SHM_DIR:?}" "${MYELON_TEST_TMP:?}"
 cd "$MYELON_TEST_TMP" || exit 1

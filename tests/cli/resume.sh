@@ -83,4 +83,26 @@ waited "$pub" 0
 waited "$sub" 0
 same lines got
 
+# With --unattended overwrite the stream goes on without its reader, who is told what was lost.
+mkfifo flood
+"${run[@]}" pub lossy --lines --window 64 --unattended overwrite <flood &
+pub=$!
+exec 3>flood
+echo first >&3
+expect 0 myelon sub lossy --id l --count 1
+seq 1 1000 >&3
+flooded()
+{
+	[ "$(myelon info lossy | sed -n 's/^published  \([0-9]*\),.*/\1/p')" -ge 1000 ]
+}
+until_true flooded
+"${run[@]}" sub lossy --id l --start resume --lines --json >got 2>log 3>&- &
+sub=$!
+until_true attached lossy 1
+exec 3>&-
+waited "$pub" 0
+waited "$sub" 7
+[ "$(tail -1 got)" = 1000 ] || fail "the end is missing: $(tail -1 got)"
+json '.lost > 900 and .exit == 7' <(tail -1 log) >/dev/null || fail "summary: $(cat log)"
+
 finish
