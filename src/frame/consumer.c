@@ -82,7 +82,13 @@ int myelon_frame_consumer_limit(struct myelon_frame_consumer *fc, size_t bytes)
 static inline void borrow(struct myelon_message *msg, const struct mye_frame_header *h,
                           const unsigned char *frame, int64_t seq)
 {
-	msg->data = h->length > 0 ? frame + MYE_FRAME_HEADER : NULL;
+	msg->data = frame + MYE_FRAME_HEADER;
+	if (__builtin_expect(h->length == 0, 0)) {
+		/* Keeps it a branch: a conditional move would make every read of the payload wait
+		 * for the header. */
+		__asm__ volatile("");
+		msg->data = NULL;
+	}
 	msg->len = h->length;
 	msg->id = h->id;
 	msg->kind = h->kind;
@@ -199,7 +205,7 @@ peek_slow(struct myelon_frame_consumer *fc, int64_t deadline, struct myelon_mess
 	while (fc->whole.state != MYE_ASSEMBLY_DONE) {
 		enum mye_frame_fault fault;
 		struct mye_frame_header h;
-		struct myelon_view view;
+		struct myelon_view view = {0};
 		enum mye_take take;
 		uint64_t total = 0;
 		int rc;
@@ -283,7 +289,30 @@ int myelon_frame_peek_batch(struct myelon_frame_consumer *fc, struct myelon_mess
 int myelon_frame_peek(struct myelon_frame_consumer *fc, int64_t deadline,
                       struct myelon_message *msg)
 {
-	return myelon_frame_peek_batch(fc, msg, 1, deadline);
+	struct mye_frame_header h;
+	struct myelon_view view;
+	int rc;
+
+	if (__builtin_expect(!fc || fc->magic != FRAME_CONSUMER_MAGIC || !msg ||
+	                             fc->whole.state != MYE_ASSEMBLY_IDLE,
+	                     0))
+		return myelon_frame_peek_batch(fc, msg, 1, deadline);
+	rc = myelon_peek(fc->ring, MYELON_ALL, deadline, &view);
+	if (__builtin_expect(rc < 0, 0)) {
+		fc->held = 0;
+		*msg = (struct myelon_message){0};
+		return rc;
+	}
+	memcpy(&h, view.base, sizeof(h));
+	if (__builtin_expect(!mye_frame_is_whole(&h, view.count, &fc->limits), 0))
+		return peek_slow(fc, deadline, msg);
+	borrow(msg, &h, view.base, view.seq);
+	fc->ends[0] = mye_frame_slots(&fc->limits, h.length);
+	fc->whole.skipping = false;
+	fc->first = 0;
+	fc->released = 0;
+	fc->held = 1;
+	return 1;
 }
 
 int myelon_frame_release(struct myelon_frame_consumer *fc, uint32_t n)
