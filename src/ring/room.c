@@ -66,6 +66,15 @@ static void choose_target(struct mye_producer *p, struct room *r)
 	ask_exactly(p, r);
 }
 
+/*
+ * Was what we named reached already? While more than the need is asked for, the need alone does not
+ * count: the barrier lasts long enough for a consumer to free a slot, and nobody would ever sleep.
+ */
+static bool reached(struct mye_producer *p, const struct room *r)
+{
+	return r->exact ? satisfied(p, r, true) : mye_gate_minimum(p) >= r->target;
+}
+
 /* One turn of the sleep loop: bell, target, barrier, check, sleep. @return 1: satisfied, 0: again. */
 static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 {
@@ -80,7 +89,7 @@ static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 	__atomic_store_n(target, r->target, __ATOMIC_RELAXED);
 	mye_point();
 	mye_waiter_barrier(&p->waiter);
-	if (satisfied(p, r, true) || __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED)) {
+	if (reached(p, r) || __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED)) {
 		__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
 		return 0;
 	}
@@ -101,6 +110,25 @@ static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 		return 1;
 	}
 	return 0;
+}
+
+/*
+ * Poll by strategy. Every look at a cursor takes its line away from a consumer that stores to it, and
+ * a full ring drains for long: so the larger the window, the longer the pause between looks.
+ */
+static bool poll_burst(struct mye_producer *p, struct room *r, uint32_t n, bool whole)
+{
+	uint32_t pauses = 1 + (p->seg.header.window / 64 < 31 ? p->seg.header.window / 64 : 31);
+
+	for (uint32_t i = 0; i < n; i += pauses) {
+		if (satisfied(p, r, whole))
+			return true;
+		if (p->waiter.strategy == MYELON_WAIT_SPIN)
+			continue;
+		for (uint32_t k = 0; k < pauses; k++)
+			mye_cpu_relax();
+	}
+	return false;
 }
 
 static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
@@ -126,12 +154,9 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 			rc = park(p, r, deadline);
 		if (rc == 0 && mye_take_interrupt(&p->interrupted))
 			rc = -ECANCELED;
-		for (uint32_t i = 0; rc == 0 && i < e.burst; i++) {
-			if (satisfied(p, r, step == MYE_STEP_ASK || step == MYE_STEP_PARK))
-				rc = 1;
-			else if (w->strategy != MYELON_WAIT_SPIN)
-				mye_cpu_relax();
-		}
+		if (rc == 0)
+			rc = poll_burst(p, r, step == MYE_STEP_PARK ? 1 : e.burst,
+			                step == MYE_STEP_ASK || step == MYE_STEP_PARK);
 		if (rc)
 			break;
 	}
