@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The other side of test_ring_*.c: ring_actor publish|consume|ping|pong KEY=VALUE...
+ * The other side of test_ring_*.c: ring_actor publish|consume|observe|ping|pong KEY=VALUE...
  *
  * Slot contents are kit_fill(seed, sequence). Result [index] is: count messages; value[0] last sequence
  * published, or read before its release; value[1] last released; value[2] first sequence (consumer) or
@@ -308,5 +308,7 @@ int main(int argc, char **argv)
 		return actor_ping(&a);
 	if (strcmp(argv[1], "pong") == 0)
 		return actor_pong(&a);
+	if (strcmp(argv[1], "observe") == 0)
+		return actor_observe(&a);
 	return 2;
 }

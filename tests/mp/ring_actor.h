@@ -34,5 +34,6 @@ void actor_slow(const struct actor *a, uint64_t done);
 int actor_end(const struct actor *a);
 int actor_ping(struct actor *a);
 int actor_pong(struct actor *a);
+int actor_observe(struct actor *a);
 
 #endif

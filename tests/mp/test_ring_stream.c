@@ -130,6 +130,33 @@ Test(stream, consumer_that_never_reads_stops_the_producer_until_it_leaves)
 	cast_end(&c, false);
 }
 
+/* Copies race with a producer that never waits: each one is whole or counted as lost. */
+static void observed(const char *p, const char *o)
+{
+	struct kit_result *r;
+	struct cast c;
+
+	cast_begin(&c);
+	cast_start(&c, 1, "observe", "%s", o);
+	cast_start(&c, 2, "observe", "wait=park batch=1");
+	cast_start(&c, 3, "consume", "%s", "");
+	cast_start(&c, 0, "publish", "for=1 count=300000 window=64 batch=4 %s", p);
+	for (unsigned int i = 1; i <= 2; i++) {
+		r = cast_done_well(&c, i);
+		cr_assert_eq(r->value[0], 299999, "observer %u saw the end", i);
+		cr_assert_gt(r->count, 0);
+	}
+	cr_assert_eq(cast_done_well(&c, 3)->count, 300000);
+	cast_done_well(&c, 0);
+	cast_end(&c, false);
+}
+
+Test(stream, observers_at_full_load_see_whole_messages_and_count_the_rest)
+{
+	observed("slot=64", "slot=64");
+	observed("slot=64 wait=park", "slot=64 batch=7 wait=yield");
+}
+
 Test(backing, shm_with_transparent_huge_pages)
 {
 	char options[64];

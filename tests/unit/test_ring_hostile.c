@@ -227,6 +227,26 @@ Test(takeover, words_that_do_not_fit_together_are_eproto)
 	}
 }
 
+Test(entry, that_is_still_joining_gates)
+{
+	char name[KIT_NAME];
+	struct myelon_producer *p = ring_make(name, SMALL());
+	struct myelon_consumer *c = ring_join(name, NULL), *keep = ring_join(name, NULL);
+	uint64_t *state = &entry_of(c)->slow.state;
+
+	__atomic_store_n(state, MYE_STATE(c->generation, MYE_ENTRY_JOINING), __ATOMIC_SEQ_CST);
+	cr_assert_eq(ring_fill(p), 8);
+	ring_pull(keep, 0, 8);
+	cr_assert_eq(ring_fill(p), 0);
+	cr_assert_eq(myelon_producer_minimum(p), -1);
+	__atomic_store_n(state, MYE_STATE(c->generation, MYE_ENTRY_ACTIVE), __ATOMIC_SEQ_CST);
+	ring_pull(c, 0, 8);
+	cr_assert_eq(ring_fill(p), 8);
+	myelon_consumer_close(keep);
+	ring_pull(c, 8, 8);
+	ring_close(p, c);
+}
+
 Test(words, wild_bells_generations_targets_and_epochs_stop_nobody)
 {
 	char name[KIT_NAME];
