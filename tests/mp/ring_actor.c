@@ -5,7 +5,8 @@
  * Slot contents are kit_fill(seed, sequence). Result [index] is: count messages; value[0] last sequence
  * published, or read before its release; value[1] last released; value[2] first sequence (consumer) or
  * deadlines that passed (producer); bytes: sleeps at the cap that found something; lost: messages
- * skipped at the attach; hash: dead producers seen. Word [index] is 1 when it is attached.
+ * skipped at the attach; hash: dead producers seen. Word [index] is 1 when it is attached,
+ * word [32 + index] the sleeps of a consumer.
  */
 #include "ring_actor.h"
 
@@ -264,6 +265,7 @@ static int do_consume(struct actor *a)
 	}
 	myelon_consumer_stats(c, &stats);
 	a->r->bytes = stats.caps_found;
+	kit_set(a->page, 32 + (unsigned int)a->index, (uint32_t)stats.parks);
 	if (stats.alerts)
 		kit_violation(a->r, "%llu alerts", (unsigned long long)stats.alerts);
 	kit_set(a->page, (unsigned int)a->index, 2);

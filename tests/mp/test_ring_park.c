@@ -40,6 +40,19 @@ Test(park, consumer_whose_membarrier_is_denied_neither_hangs_nor_is_hung_upon)
 	stream(asym, "deny=1", 5000);
 }
 
+Test(park, consumer_whose_membarrier_is_denied_sleeps_in_short_turns)
+{
+	struct cast c;
+
+	cast_begin(&c);
+	cast_start(&c, 1, "consume", "wait=park deny=1");
+	cast_start(&c, 0, "publish", "for=1 count=3 slow=100000 fence=%d", MYELON_FENCE_ASYM);
+	cast_done_well(&c, 1);
+	cast_done_well(&c, 0);
+	cr_assert_geq(c.page->word[33], 10, "%u sleeps in 0.3 s", c.page->word[33]);
+	cast_end(&c, false);
+}
+
 Test(park, producer_whose_membarrier_is_denied_makes_a_ring_that_fences)
 {
 	struct cast c;
