@@ -47,19 +47,62 @@ static uint32_t next_id(const struct myelon_frame_producer *fp)
 	return fp->id + 1 != 0 ? fp->id + 1 : 1;
 }
 
-/* Make a finished frame visible. The id goes first: a successor never gives it to another message. */
-static int publish_frame(struct myelon_frame_producer *fp, int64_t seq, uint32_t slots, uint32_t id)
+/*
+ * The id is stored now and then only, with a mark: a store per message into a line that readers look
+ * at while they wait would cost them and us a transfer of that line.
+ */
+static void __attribute__((noinline))
+record_start(struct myelon_frame_producer *fp, int64_t seq, uint32_t id)
 {
-	if (seq >= fp->mark) {
-		mye_frame_mark(mye_producer_of(fp->ring), seq);
-		fp->mark = seq - seq % fp->step + fp->step;
-	}
-	if (id != fp->id) {
-		fp->id = id;
-		__atomic_store_n(&fp->page->slow.message_id, id, __ATOMIC_RELAXED);
-		mye_point();
-	}
+	mye_point();
+	__atomic_store_n(&fp->page->slow.message_id, id, __ATOMIC_RELAXED);
+	mye_frame_mark(mye_producer_of(fp->ring), seq);
+	fp->mark = seq - seq % fp->step + fp->step;
+}
+
+/* Make a finished frame visible. */
+static inline int publish_frame(struct myelon_frame_producer *fp, int64_t seq, uint32_t slots,
+                                uint32_t id)
+{
+	fp->id = id;
+	if (__builtin_expect(seq >= fp->mark, 0))
+		record_start(fp, seq, id);
 	return myelon_publish(fp->ring, slots);
+}
+
+/*
+ * The last id our predecessor used: the one it stored, or a later one in the frames it published since
+ * its last mark. A frame that cannot be believed counts as one message per slot; no id comes twice.
+ */
+static uint32_t last_id_used(const struct mye_segment *seg, const struct mye_frame_limits *limits)
+{
+	int64_t published = __atomic_load_n(&seg->producer->hot.published, __ATOMIC_RELAXED);
+	uint32_t stored = __atomic_load_n(&seg->producer->slow.message_id, __ATOMIC_RELAXED);
+	int64_t first = -1, seq;
+	int32_t most = 0;
+
+	for (int i = 0; i < MYE_FRAME_MARKS; i++) {
+		seq = __atomic_load_n(&seg->producer->frame_marks[i], __ATOMIC_RELAXED);
+		if (seq > first && seq <= published)
+			first = seq;
+	}
+	if (first < 0 || published - first >= (int64_t)seg->header.slots)
+		return stored;
+	for (seq = first; seq <= published;) {
+		uint64_t slot = (uint64_t)seq & (seg->header.slots - 1);
+		struct mye_frame_header h;
+		int32_t ahead;
+
+		memcpy(&h, seg->data + slot * seg->header.slot_size, sizeof(h));
+		ahead = (int32_t)(h.id - stored);
+		if (ahead > published - first + 1 ||
+		    mye_frame_check(&h, (uint64_t)(published - seq + 1), limits) != MYE_FRAME_SOUND)
+			return stored + (uint32_t)(published - first + 1);
+		if (ahead > most)
+			most = ahead;
+		seq += mye_frame_slots(limits, h.length);
+	}
+	return stored + (uint32_t)most;
 }
 
 /*
@@ -122,7 +165,7 @@ static int adopt(struct myelon_frame_producer **out, struct myelon_producer *rin
 	fp->page = p->seg.producer;
 	fp->limits = limits;
 	fp->step = p->seg.header.window / 8 > 0 ? p->seg.header.window / 8 : 1;
-	fp->id = __atomic_load_n(&fp->page->slow.message_id, __ATOMIC_RELAXED);
+	fp->id = last_id_used(&p->seg, &limits);
 	fp->cut_id = __atomic_load_n(&fp->page->slow.fragment_open, __ATOMIC_RELAXED);
 	fp->cut = __atomic_load_n(&fp->page->slow.fragmenting, __ATOMIC_RELAXED) != 0;
 	fp->magic = FRAME_PRODUCER_MAGIC;
@@ -243,7 +286,7 @@ int myelon_frame_claim(struct myelon_frame_producer *fp, size_t bytes, int64_t d
 
 int myelon_frame_commit(struct myelon_frame_producer *fp, size_t bytes, uint8_t kind)
 {
-	uint32_t slots;
+	uint32_t slots, id;
 	int rc;
 
 	if (__builtin_expect(!fp || fp->magic != FRAME_PRODUCER_MAGIC, 0))
@@ -260,9 +303,9 @@ int myelon_frame_commit(struct myelon_frame_producer *fp, size_t bytes, uint8_t 
 		fp->base = NULL;
 		return mye_fail_static(-EINVAL, "the claim was ended through the ring handle");
 	}
-	put_header(fp->base, (uint32_t)bytes, next_id(fp), kind, MYE_FRAME_FIRST | MYE_FRAME_LAST,
-	           0);
-	rc = publish_frame(fp, fp->seq, slots, next_id(fp));
+	id = next_id(fp);
+	put_header(fp->base, (uint32_t)bytes, id, kind, MYE_FRAME_FIRST | MYE_FRAME_LAST, 0);
+	rc = publish_frame(fp, fp->seq, slots, id);
 	if (rc == 0)
 		fp->base = NULL;
 	return rc;
@@ -302,15 +345,16 @@ static void copy_pieces(void *to, struct pieces *from, size_t bytes)
 static inline int send_whole(struct myelon_frame_producer *fp, struct pieces *from, uint32_t bytes,
                              uint8_t kind, int64_t deadline)
 {
-	uint32_t slots = mye_frame_slots(&fp->limits, bytes);
+	uint32_t slots = mye_frame_slots(&fp->limits, bytes), id;
 	struct myelon_span span;
 	int rc = claim_frame(fp, slots, deadline, &span);
 
 	if (rc < 0)
 		return rc;
-	put_header(span.base, bytes, next_id(fp), kind, MYE_FRAME_FIRST | MYE_FRAME_LAST, 0);
+	id = next_id(fp);
+	put_header(span.base, bytes, id, kind, MYE_FRAME_FIRST | MYE_FRAME_LAST, 0);
 	copy_pieces((unsigned char *)span.base + MYE_FRAME_HEADER, from, bytes);
-	return publish_frame(fp, span.seq, slots, next_id(fp));
+	return publish_frame(fp, span.seq, slots, id);
 }
 
 /*

@@ -104,7 +104,7 @@ struct mye_producer_page {
 		uint32_t state;      /* producer; all: enum mye_producer_state */
 		uint32_t wait;       /* producer; tools */
 		uint32_t parked;     /* producer; spinners counting CPUs */
-		uint32_t message_id; /* framed producer; next producer: last id used */
+		uint32_t message_id; /* framed producer; next producer: id at the last mark */
 		uint32_t
 			fragment_open; /* framed producer; next producer: a message was cut here (its id) */
 		uint32_t

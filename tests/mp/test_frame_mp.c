@@ -200,7 +200,7 @@ Test(frame_mp, reader_that_sleeps_in_the_middle_of_a_message_is_woken_by_its_end
 }
 
 /* Reads to the end of what is there: whole ones, and reports of one that was cut off. */
-static void read_all(struct myelon_frame_consumer *fc, int *whole, int *cut)
+static void read_all(struct myelon_frame_consumer *fc, int *whole, int *cut, uint32_t *last)
 {
 	struct myelon_message m;
 	int rc;
@@ -210,6 +210,8 @@ static void read_all(struct myelon_frame_consumer *fc, int *whole, int *cut)
 		if (rc != 1)
 			continue;
 		*whole += 1;
+		cr_assert_gt(m.id, *last, "id %u comes after %u", m.id, *last);
+		*last = m.id;
 		cr_assert_eq(kit_check(m.data, m.len, SEED, m.kind), -1);
 		cr_assert_eq(myelon_frame_release(fc, 1), 0);
 	}
@@ -222,6 +224,7 @@ Test(frame_mp, sender_killed_at_every_point_leaves_one_message_or_one_report, .t
 	struct myelon_frame_producer *fp = create(64, 16);
 	struct myelon_frame_consumer *fc = attach("reader", MYELON_START_DEFAULT);
 	int n, end = -SIGKILL, wholes = 0, cuts = 0;
+	uint32_t last = 0;
 
 	for (n = 1; end == -SIGKILL; n++) {
 		int whole = 0, cut = 0;
@@ -236,14 +239,14 @@ Test(frame_mp, sender_killed_at_every_point_leaves_one_message_or_one_report, .t
 		unsetenv("MYELON_TEST_KILL_AT");
 		end = kit_wait(&a, 10);
 		if (n & 1)
-			read_all(fc, &whole, &cut);
+			read_all(fc, &whole, &cut, &last);
 		fp = take_over();
 		if (n & 2)
-			read_all(fc, &whole, &cut);
+			read_all(fc, &whole, &cut, &last);
 		if (!(n & 3)) /* what it published fills the ring */
-			read_all(fc, &whole, &cut);
+			read_all(fc, &whole, &cut, &last);
 		send_pattern(fp, 40, 5);
-		read_all(fc, &whole, &cut);
+		read_all(fc, &whole, &cut, &last);
 		cr_assert_geq(whole, 1, "point %d", n);
 		cr_assert_leq(whole - 1 + cut, 1, "point %d: %d whole, %d reports", n, whole, cut);
 		wholes += whole - 1;

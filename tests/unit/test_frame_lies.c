@@ -152,6 +152,22 @@ Test(frame_lies, evicted_reader_is_told_about_both_kinds_of_messages)
 	}
 }
 
+Test(frame_lies, successor_gives_no_id_twice_behind_frames_it_cannot_believe)
+{
+	struct ends e;
+
+	ends_open(&e, 64, 64);
+	for (uint64_t i = 0; i < 5; i++)
+		cr_assert_eq(send_pattern(&e, 30, i, MYELON_TRY), 0);
+	put_raw(&e, lies[1].h, 0, 2, 0xff);
+	cr_assert_eq(send_pattern(&e, 30, 5, MYELON_TRY), 0);
+	myelon_frame_producer_close(e.fp);
+	cr_assert_eq(myelon_frame_producer_open(&e.fp, e.name, NULL), 0);
+	cr_assert_geq(myelon_frame_last_id(e.fp), 6);
+	cr_assert_leq(myelon_frame_last_id(e.fp), 6 + 8);
+	ends_close(&e);
+}
+
 static uint64_t state = 0x9e3779b97f4a7c15;
 
 static uint32_t rnd(uint32_t below)
