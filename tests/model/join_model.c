@@ -221,7 +221,7 @@ static int hold_need(C)
 
 static void list_one(struct world *w, C)
 {
-	int state = w->entry[w->k].state;
+	int8_t state = w->entry[w->k].state;
 
 	if (state == JOINING || state == ACTIVE || state == HOLDING) {
 		w->list |= (int8_t)(1 << w->k);
@@ -257,7 +257,7 @@ static bool read_one(struct world *w, C)
 	bool good = true;
 
 	if (w->list & 1 << w->k) {
-		int cursor = w->entry[w->k].cursor;
+		int8_t cursor = w->entry[w->k].cursor;
 
 		good = cursor >= -1 && cursor < w->next;
 		w->minimum = (int8_t)min(w->minimum, cursor);

@@ -254,7 +254,7 @@ static void sleeper(struct explorer *x, const struct release_world *s, LC)
 static bool rings_bell(const struct release_world *w, LC, int i)
 {
 	const struct releaser *me = &w->releaser[i];
-	int target = w->ring.target;
+	int8_t target = w->ring.target;
 
 	if (c->bug == RELEASE_ONLY_AT)
 		return me->cursor == target;

@@ -2,6 +2,7 @@
 #include "race.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +38,18 @@ void race_watchdog(unsigned int seconds)
 
 void race_fail(const char *fmt, ...)
 {
-	va_list args;
-	char line[512];
+	va_list ap;
 
-	if (failures++ >= PRINTED)
+	if (atomic_fetch_add(&failures, 1) >= PRINTED)
 		return;
-	va_start(args, fmt);
-	vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	printf("FAIL: %s\n", line);
+	va_start(ap, fmt);
+	flockfile(stdout);
+	fputs("FAIL: ", stdout);
+	vfprintf(stdout, fmt, ap);
+	fputs("\n", stdout);
 	fflush(stdout);
+	funlockfile(stdout);
+	va_end(ap);
 }
 
 bool race_failed(void)
@@ -59,13 +62,6 @@ int race_result(void)
 	if (failures > PRINTED)
 		printf("FAIL: %u in all\n", failures);
 	return failures ? 1 : 0;
-}
-
-int race_ok(int rc, const char *what)
-{
-	if (rc < 0)
-		race_fail("%s: %d, %s", what, rc, myelon_last_error());
-	return rc;
 }
 
 void race_start(pthread_t *thread, void *(*run)(void *), void *arg)
@@ -87,36 +83,15 @@ uint32_t race_random(uint64_t *state)
 	return (uint32_t)(*state >> 33);
 }
 
-static uint64_t word_of(int64_t seq, uint32_t i)
-{
-	return ((uint64_t)seq + 1) * 0x9e3779b97f4a7c15ull ^ i * 0xc2b2ae3d27d4eb4full;
-}
-
-void race_fill(void *slot, uint32_t slot_size, int64_t seq)
-{
-	uint64_t *word = slot;
-
-	/* Atomic, because an observer may look while we write; it is as fast as a plain store. */
-	for (uint32_t i = 0; i < slot_size / 8; i++)
-		__atomic_store_n(&word[i], word_of(seq, i), __ATOMIC_RELAXED);
-}
-
-bool race_check(const void *slot, uint32_t slot_size, int64_t seq, const char *who)
-{
-	const uint64_t *word = slot;
-
-	for (uint32_t i = 0; i < slot_size / 8; i++)
-		if (word[i] != word_of(seq, i)) {
-			race_fail("%s: sequence %lld, word %u of its slot is not what was written",
-			          who, (long long)seq, i);
-			return false;
-		}
-	return true;
-}
-
 uint32_t race_fit(uint32_t n, int64_t seq, uint64_t slots)
 {
+#ifdef MYE_SINGLE_MAP
 	uint64_t to_end = slots - ((uint64_t)seq & (slots - 1));
 
-	return RACE_SINGLE_MAP && n > to_end ? (uint32_t)to_end : n;
+	return n > to_end ? (uint32_t)to_end : n;
+#else
+	(void)seq;
+	(void)slots;
+	return n;
+#endif
 }

@@ -26,14 +26,14 @@ static const char *const who = "reader";
 static void read_all(struct myelon_consumer *c, struct reader *r)
 {
 	int64_t expected = 0;
-	struct myelon_view v;
+	struct myelon_view v = {0};
 	int n = 0;
 
 	while (!race_failed()) {
 		uint32_t max = race_random(&r->random) % 40 + 1, use;
 
 		n = myelon_peek(c, max, MYELON_FOREVER, &v);
-		if (n < 0)
+		if (n <= 0)
 			break;
 		if (v.seq != expected || (uint32_t)n > max || v.count != (uint32_t)n)
 			race_fail("%d of at most %u from %lld, expected %lld", n, max,
@@ -56,7 +56,7 @@ static void *reader_run(void *arg)
 	struct myelon_consumer *c;
 	int rc = myelon_consumer_attach(
 		&c, r->batch->name,
-		&MYELON_ATTACH_OPTS(.wait = r->wait, .timeout_ns = 20000000000ll));
+		&MYELON_ATTACH_OPTS(.wait = r->wait, .timeout_ns = RACE_ATTACH_NS));
 
 	if (RACE_OK(rc) < 0)
 		return NULL;

@@ -94,7 +94,7 @@ static void *reader_run(void *arg)
 	long i = 0;
 	int n, rc = myelon_frame_consumer_attach(&fc, r->talk->name,
 	                                         &MYELON_ATTACH_OPTS(.id = r->id, .wait = r->wait,
-	                                                             .timeout_ns = 20000000000ll));
+	                                                             .timeout_ns = RACE_ATTACH_NS));
 
 	if (RACE_OK(rc) < 0)
 		return NULL;
@@ -117,7 +117,7 @@ static void *watcher_run(void *arg)
 	struct myelon_message m;
 	long last = -1;
 	int n = 0, rc = myelon_frame_observer_attach(
-			   &fo, t->name, &MYELON_ATTACH_OPTS(.timeout_ns = 20000000000ll));
+			   &fo, t->name, &MYELON_ATTACH_OPTS(.timeout_ns = RACE_ATTACH_NS));
 
 	pthread_barrier_wait(&t->ready);
 	if (RACE_OK(rc) < 0)

@@ -36,7 +36,7 @@ static const enum myelon_start starts[] = {MYELON_START_DEFAULT, MYELON_START_LA
 static void read_some(struct myelon_consumer *c, struct joiner *j, uint32_t limit, int64_t from)
 {
 	int64_t expected = from;
-	struct myelon_view v;
+	struct myelon_view v = {0};
 
 	while (expected < from + limit && !race_failed()) {
 		/* Stays a while only if something comes: nobody publishes when all is over. */
@@ -107,7 +107,7 @@ static void *resident_run(void *arg)
 {
 	struct joiner j = {.storm = arg, .id = "resident"};
 	struct myelon_consumer *c;
-	struct myelon_view v;
+	struct myelon_view v = {0};
 	int n;
 
 	if (RACE_OK(myelon_consumer_attach(&c, j.storm->name, &MYELON_ATTACH_OPTS(.id = j.id))) < 0)

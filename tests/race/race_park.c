@@ -54,7 +54,7 @@ static bool send_one(struct side *s)
 
 static bool receive_one(struct side *s)
 {
-	struct myelon_view v;
+	struct myelon_view v = {0};
 
 	dawdle(s);
 	if (RACE_OK(myelon_peek(s->in, 1, MYELON_FOREVER, &v)) < 0)
@@ -95,7 +95,7 @@ static bool attach(struct side *s, const char *name)
 	return RACE_OK(myelon_consumer_attach(
 		       &s->in, name,
 		       &MYELON_ATTACH_OPTS(.id = s->who, .wait = s->table->wait,
-	                                   .timeout_ns = 20000000000ll))) == 0;
+	                                   .timeout_ns = RACE_ATTACH_NS))) == 0;
 }
 
 static void leave(struct side *s)
@@ -168,7 +168,7 @@ static void soft_sleep_that_ran_out_is_remembered(void)
 {
 	struct table t = {.window = 8, .fence = MYELON_FENCE_AUTO, .wait = MYELON_WAIT_PARK};
 	struct side s = {.table = &t, .who = "lonely", .random = 1};
-	struct myelon_view v;
+	struct myelon_view v = {0};
 	pthread_t thread;
 
 	kit_ring_name(t.there, "soft");

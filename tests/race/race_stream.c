@@ -23,7 +23,7 @@ struct reader {
 static void read_all(struct myelon_consumer *c, const struct reader *r)
 {
 	int64_t expected = 0;
-	struct myelon_view v;
+	struct myelon_view v = {0};
 	int n;
 
 	while ((n = myelon_peek(c, MYELON_ALL, MYELON_FOREVER, &v)) > 0 && !race_failed()) {
@@ -48,7 +48,7 @@ static void *reader_run(void *arg)
 	struct myelon_consumer *c;
 	int rc = myelon_consumer_attach(
 		&c, r->stream->name,
-		&MYELON_ATTACH_OPTS(.id = r->id, .wait = r->wait, .timeout_ns = 20000000000ll));
+		&MYELON_ATTACH_OPTS(.id = r->id, .wait = r->wait, .timeout_ns = RACE_ATTACH_NS));
 
 	if (RACE_OK(rc) < 0)
 		return NULL;

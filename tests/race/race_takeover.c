@@ -42,12 +42,12 @@ static void *reader_run(void *arg)
 	int64_t expected = 0;
 	int rc = myelon_consumer_attach(
 		&c, r->relay->name,
-		&MYELON_ATTACH_OPTS(.id = r->id, .wait = r->wait, .timeout_ns = 20000000000ll));
+		&MYELON_ATTACH_OPTS(.id = r->id, .wait = r->wait, .timeout_ns = RACE_ATTACH_NS));
 
 	if (RACE_OK(rc) < 0)
 		return NULL;
 	while (expected < r->relay->total && !race_failed()) {
-		struct myelon_view v;
+		struct myelon_view v = {0};
 		int n = myelon_peek(c, MYELON_ALL, MYELON_FOREVER, &v);
 
 		if (n > 0)
