@@ -64,7 +64,8 @@ MYELON_API int myelon_frame_producer_create(struct myelon_frame_producer **out, 
  */
 MYELON_API int myelon_frame_producer_open(struct myelon_frame_producer **out, const char *name,
                                           const struct myelon_open_opts *opts);
-/** Close in order. A message that is half sent ends for its receivers with -EBADMSG, then -EPIPE. */
+/** Close in order. A message that is half sent ends for its receivers with -EBADMSG, then
+ * -EPIPE. */
 MYELON_API void myelon_frame_producer_close(struct myelon_frame_producer *fp);
 /** The ring handle below, for queries, waiting and interrupt; NULL after fork. */
 MYELON_API struct myelon_producer *myelon_frame_producer_ring(struct myelon_frame_producer *fp);

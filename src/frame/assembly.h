@@ -83,7 +83,8 @@ static inline uint64_t mye_frame_epoch(const struct mye_segment *seg)
  */
 int64_t mye_frame_resume(const struct mye_segment *seg, int64_t seq, int64_t published);
 
-/* Fragments that keep coming must not hold up a caller that cannot wait. @return 0, -EAGAIN, -ETIMEDOUT. */
+/* Fragments that keep coming must not hold up a caller that cannot wait. @return 0, -EAGAIN,
+ * -ETIMEDOUT. */
 int mye_frame_in_time(int64_t deadline);
 
 /* The sentence for a handle that is none, or was opened before fork. @return -EINVAL or -EPERM. */

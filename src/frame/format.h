@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * The bytes of a frame and the one place that judges them. A frame is this header and its payload,
- * in mye_frame_slots() consecutive slots that are published in one step. Readers copy the header out
- * once and check the copy; nothing is ever read twice.
+ * in mye_frame_slots() consecutive slots that are published in one step. Readers copy the header
+ * out once and check the copy; nothing is ever read twice.
  */
 #ifndef MYE_FRAME_FORMAT_H
 #define MYE_FRAME_FORMAT_H

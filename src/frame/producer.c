@@ -48,8 +48,8 @@ static uint32_t next_id(const struct myelon_frame_producer *fp)
 }
 
 /*
- * The id is stored now and then only, with a mark: a store per message into a line that readers look
- * at while they wait would cost them and us a transfer of that line.
+ * The id is stored now and then only, with a mark: a store per message into a line that readers
+ * look at while they wait would cost them and us a transfer of that line.
  */
 static void __attribute__((noinline))
 record_start(struct myelon_frame_producer *fp, int64_t seq, uint32_t id)
@@ -71,8 +71,9 @@ static inline int publish_frame(struct myelon_frame_producer *fp, int64_t seq, u
 }
 
 /*
- * The last id our predecessor used: the one it stored, or a later one in the frames it published since
- * its last mark. A frame that cannot be believed counts as one message per slot; no id comes twice.
+ * The last id our predecessor used: the one it stored, or a later one in the frames it published
+ * since its last mark. Behind a frame that cannot be believed every slot counts as a message, so that
+ * no id comes twice.
  */
 static uint32_t last_id_used(const struct mye_segment *seg, const struct mye_frame_limits *limits)
 {
@@ -358,8 +359,8 @@ static inline int send_whole(struct myelon_frame_producer *fp, struct pieces *fr
 }
 
 /*
- * A message in fragments that may not wait must find room for all of them before the first goes out.
- * A claim of everything, given back at once, leaves that room to the claims that follow.
+ * A message in fragments that may not wait must find room for all of them before the first goes
+ * out. A claim of everything, given back at once, leaves that room to the claims that follow.
  */
 static int reserve(struct myelon_frame_producer *fp, uint64_t bytes)
 {
