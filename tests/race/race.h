@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <myelon/myelon.h>
 
@@ -24,8 +25,10 @@ long race_count(long dev, long tsan);
 /* Ends the program as failed if it does not finish in @seconds (scaled). */
 void race_watchdog(unsigned int seconds);
 
-/* Counts a failure; the first few are printed. Any thread. */
-void race_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Counts a failure. @return true if it is one of the first, which are printed. */
+bool race_count_failure(void);
+#define race_fail(fmt, ...)                                                                        \
+	((void)(race_count_failure() && printf("FAIL: " fmt "\n", ##__VA_ARGS__)))
 
 /* True as soon as something failed: threads give up then. */
 bool race_failed(void);
