@@ -43,7 +43,7 @@ struct myelon_frame_observer;
 
 /** A received message. After an error: id, kind, seq and len as far as known, data NULL. */
 struct myelon_message {
-	const void *data; /**< 16-byte aligned; NULL if len is 0 */
+	const void *data; /**< 16-byte aligned; not to be read if len is 0 */
 	size_t len;       /**< bytes */
 	uint32_t id;      /**< message id given by the producer, from 1, counts up, wraps */
 	uint8_t kind;     /**< the sender's kind */

@@ -48,62 +48,20 @@ static uint32_t next_id(const struct myelon_frame_producer *fp)
 }
 
 /*
- * The id is stored now and then only, with a mark: a store per message into a line that readers
- * look at while they wait would cost them and us a transfer of that line.
+ * Make a finished frame visible. The id goes first, into the line of `published`, which is ours at that
+ * moment anyway: a successor never gives it to another message.
  */
-static void __attribute__((noinline))
-record_start(struct myelon_frame_producer *fp, int64_t seq, uint32_t id)
-{
-	mye_point();
-	__atomic_store_n(&fp->page->slow.message_id, id, __ATOMIC_RELAXED);
-	mye_frame_mark(mye_producer_of(fp->ring), seq);
-	fp->mark = seq - seq % fp->step + fp->step;
-}
-
-/* Make a finished frame visible. */
 static inline int publish_frame(struct myelon_frame_producer *fp, int64_t seq, uint32_t slots,
                                 uint32_t id)
 {
+	if (__builtin_expect(seq >= fp->mark, 0)) {
+		mye_frame_mark(mye_producer_of(fp->ring), seq);
+		fp->mark = seq - seq % fp->step + fp->step;
+	}
 	fp->id = id;
-	if (__builtin_expect(seq >= fp->mark, 0))
-		record_start(fp, seq, id);
+	mye_point();
+	__atomic_store_n(&fp->page->hot.message_id, id, __ATOMIC_RELAXED);
 	return myelon_publish(fp->ring, slots);
-}
-
-/*
- * The last id our predecessor used: the one it stored, or a later one in the frames it published
- * since its last mark. Behind a frame that cannot be believed every slot counts as a message, so that
- * no id comes twice.
- */
-static uint32_t last_id_used(const struct mye_segment *seg, const struct mye_frame_limits *limits)
-{
-	int64_t published = __atomic_load_n(&seg->producer->hot.published, __ATOMIC_RELAXED);
-	uint32_t stored = __atomic_load_n(&seg->producer->slow.message_id, __ATOMIC_RELAXED);
-	int64_t first = -1, seq;
-	int32_t most = 0;
-
-	for (int i = 0; i < MYE_FRAME_MARKS; i++) {
-		seq = __atomic_load_n(&seg->producer->frame_marks[i], __ATOMIC_RELAXED);
-		if (seq > first && seq <= published)
-			first = seq;
-	}
-	if (first < 0 || published - first >= (int64_t)seg->header.slots)
-		return stored;
-	for (seq = first; seq <= published;) {
-		uint64_t slot = (uint64_t)seq & (seg->header.slots - 1);
-		struct mye_frame_header h;
-		int32_t ahead;
-
-		memcpy(&h, seg->data + slot * seg->header.slot_size, sizeof(h));
-		ahead = (int32_t)(h.id - stored);
-		if (ahead > published - first + 1 ||
-		    mye_frame_check(&h, (uint64_t)(published - seq + 1), limits) != MYE_FRAME_SOUND)
-			return stored + (uint32_t)(published - first + 1);
-		if (ahead > most)
-			most = ahead;
-		seq += mye_frame_slots(limits, h.length);
-	}
-	return stored + (uint32_t)most;
 }
 
 /*
@@ -166,7 +124,7 @@ static int adopt(struct myelon_frame_producer **out, struct myelon_producer *rin
 	fp->page = p->seg.producer;
 	fp->limits = limits;
 	fp->step = p->seg.header.window / 8 > 0 ? p->seg.header.window / 8 : 1;
-	fp->id = last_id_used(&p->seg, &limits);
+	fp->id = __atomic_load_n(&fp->page->hot.message_id, __ATOMIC_RELAXED);
 	fp->cut_id = __atomic_load_n(&fp->page->slow.fragment_open, __ATOMIC_RELAXED);
 	fp->cut = __atomic_load_n(&fp->page->slow.fragmenting, __ATOMIC_RELAXED) != 0;
 	fp->magic = FRAME_PRODUCER_MAGIC;

@@ -91,7 +91,9 @@ enum mye_producer_state {
  * producer). */
 struct mye_producer_page {
 	struct {
-		int64_t published; /* producer; consumers, observers: last visible sequence, -1 */
+		int64_t published;   /* producer; consumers, observers: last visible sequence, -1 */
+		uint32_t message_id; /* framed producer; next producer: last id used */
+		uint32_t reserved;
 	} MYE_ALIGNED hot;
 	struct {
 		int64_t ceiling; /* producer; joiners, observers: nothing above it is ever written */
@@ -100,24 +102,20 @@ struct mye_producer_page {
 		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */
 	} MYE_ALIGNED space;
 	struct {
-		uint64_t epoch;      /* producer; all: 1, +1 at each takeover */
-		uint32_t state;      /* producer; all: enum mye_producer_state */
-		uint32_t wait;       /* producer; tools */
-		uint32_t parked;     /* producer; spinners counting CPUs */
-		uint32_t message_id; /* framed producer; next producer: id at the last mark */
-		uint32_t
-			fragment_open; /* framed producer; next producer: a message was cut here (its id) */
-		uint32_t
-			fragmenting; /* framed producer; next producer: 1 while fragment_open is not complete */
-		uint32_t hold_need; /* producer; tools: consumers that end the hold */
-		uint32_t
-			hold_max; /* producer; next producer: slots that may be published meanwhile */
-		int64_t hold_begin; /* reserved for later holds: 0 */
+		uint64_t epoch;         /* producer; all: 1, +1 at each takeover */
+		uint32_t state;         /* producer; all: enum mye_producer_state */
+		uint32_t wait;          /* producer; tools */
+		uint32_t parked;        /* producer; spinners counting CPUs */
+		uint32_t fragment_open; /* framed producer; its successor: a message in fragments */
+		uint32_t fragmenting;   /* framed producer; its successor: 1 until it is complete */
+		uint32_t hold_need;     /* producer; tools: consumers that end the hold */
+		uint32_t hold_max;      /* producer; its successor: slots published meanwhile */
+		int64_t hold_begin;     /* reserved for later holds: 0 */
 	} MYE_ALIGNED slow;
 	struct mye_identity identity MYE_ALIGNED;
-	int64_t frame_marks
-		[MYE_FRAME_MARKS] MYE_ALIGNED; /* framed producer; joiners: frame starts, -1 */
-	uint64_t counters[48] MYE_ALIGNED;     /* later: counters of the producer */
+	/* framed producer; joiners: frame starts, -1 */
+	int64_t frame_marks[MYE_FRAME_MARKS] MYE_ALIGNED;
+	uint64_t counters[48] MYE_ALIGNED; /* later: counters of the producer */
 };
 
 /* Bits of parked. */

@@ -295,7 +295,6 @@ Test(frame, buffer_that_is_too_small_keeps_the_message)
 		cr_assert_eq(send_pattern(&e, bytes, 4, MYELON_TRY), 0);
 		cr_assert_eq(myelon_frame_recv(e.fc, buf, bytes - 1, MYELON_TRY, &m), -EMSGSIZE);
 		cr_assert_eq(m.len, bytes);
-		cr_assert_null(m.data);
 		cr_assert_eq(myelon_frame_recv(e.fc, NULL, 1000, MYELON_TRY, &m), -EMSGSIZE);
 		cr_assert_eq(myelon_frame_recv(e.fc, buf, bytes, MYELON_TRY, &m), 1);
 		cr_assert_eq(m.data, buf);
