@@ -75,16 +75,17 @@ static void send_step(struct explorer *x, const struct rings_world *s, RC, int i
 
 	switch (me->pc) {
 	case S_TRY:
-	case S_CHECK:
+		me->pc = S_BELL;
 		if (fits(r, c)) {
 			r->published++;
-			r->target = NOBODY;
 			me->sent++;
 			me->exact = false;
 			me->pc = S_IDLE;
-		} else {
-			me->pc = me->pc == S_TRY ? S_BELL : S_WAIT;
 		}
+		break;
+	case S_CHECK:
+		/* While it asks for more, the need alone does not keep it awake. */
+		me->pc = (me->exact ? fits(r, c) : r->cursor >= r->target) ? S_AGAIN : S_WAIT;
 		break;
 	case S_BELL:
 		me->seen_bell = r->bell;

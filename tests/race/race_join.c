@@ -105,16 +105,14 @@ static void *joiner_run(void *arg)
 
 static void *resident_run(void *arg)
 {
-	struct joiner j = {.storm = arg, .id = "resident"};
-	struct myelon_consumer *c;
+	struct myelon_consumer *c = arg;
 	struct myelon_view v = {0};
 	int n;
 
-	if (RACE_OK(myelon_consumer_attach(&c, j.storm->name, &MYELON_ATTACH_OPTS(.id = j.id))) < 0)
-		return NULL;
 	while ((n = myelon_peek(c, MYELON_ALL, MYELON_FOREVER, &v)) > 0 && !race_failed()) {
 		for (int i = 0; i < n; i++)
-			race_check((const char *)v.base + (size_t)i * SLOT, SLOT, v.seq + i, j.id);
+			race_check((const char *)v.base + (size_t)i * SLOT, SLOT, v.seq + i,
+			           "resident");
 		RACE_OK(myelon_release(c, (uint32_t)n));
 	}
 	myelon_consumer_close(c);
@@ -148,6 +146,7 @@ static void storm(struct storm s)
 	struct myelon_handle_stats stats = MYELON_HANDLE_STATS_INIT;
 	struct joiner joiners[JOINERS] = {0};
 	pthread_t thread[JOINERS + 1];
+	struct myelon_consumer *resident = NULL;
 	struct myelon_producer *p;
 	int rc;
 
@@ -161,14 +160,16 @@ static void storm(struct storm s)
 	if (RACE_OK(rc) < 0)
 		return;
 	RACE_OK(myelon_producer_info(p, &info));
+	/* Attached here, so that it is there however late its thread starts. */
+	s.resident = s.resident && RACE_OK(myelon_consumer_attach(&resident, s.name, NULL)) == 0;
+	if (s.resident)
+		race_start(&thread[JOINERS], resident_run, resident);
 	for (int i = 0; i < JOINERS; i++) {
 		joiners[i].storm = &s;
 		joiners[i].random = (uint64_t)i + s.window;
 		snprintf(joiners[i].id, sizeof(joiners[i].id), "joiner-%d", i);
 		race_start(&thread[i], joiner_run, &joiners[i]);
 	}
-	if (s.resident)
-		race_start(&thread[JOINERS], resident_run, &s);
 	publish_all(p, &s, info.slots);
 	myelon_producer_stats(p, &stats);
 	if (stats.alerts || stats.caps_found)
