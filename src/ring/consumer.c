@@ -143,11 +143,15 @@ static int stale(const struct mye_consumer *c)
 		c->id, c->seg.place.name);
 }
 
-/* Is something published that we have not? @return 1 with hot.end raised, 0, or negative. */
-static int look(struct mye_consumer *c)
+static int64_t load_published(const struct mye_consumer *c)
 {
 	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
-	int64_t published = __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_ACQUIRE);
+}
+
+/* Is there something up to @p published that we have not? @return 1 with hot.end raised, 0, negative. */
+static int look_at(struct mye_consumer *c, int64_t published)
+{
 	/* Unsigned: what is out of range wraps, and is out of range then too. */
 	int64_t have = (int64_t)((uint64_t)published - (uint64_t)(c->hot.next - 1));
 
@@ -174,6 +178,11 @@ static int look(struct mye_consumer *c)
 	c->published = published;
 	c->hot.end = c->hot.next + have;
 	return 1;
+}
+
+static int look(struct mye_consumer *c)
+{
+	return look_at(c, load_published(c));
 }
 
 /* Is the producer gone? @return 0: no, > 0: something came meanwhile, < 0: it is, all is read. */
@@ -221,21 +230,23 @@ static int park(struct mye_consumer *c, int64_t deadline)
 	return look(c);
 }
 
-/* Poll up to @p n times. @return look()'s result; *polls counts. */
+/*
+ * Poll up to @p n times. The value found is the value used: a second load would take the line from the
+ * producer once more. @return look_at()'s result; *polls counts.
+ */
 static int poll_burst(struct mye_consumer *c, uint32_t n, bool relax, uint32_t *polls)
 {
-	const int64_t *published = &c->seg.producer->hot.published;
-	int64_t have = c->hot.next - 1;
+	int64_t have = c->hot.next - 1, published = have;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && published == have; i++) {
 		++*polls;
-		if (__atomic_load_n(published, __ATOMIC_RELAXED) != have ||
-		    __atomic_load_n(&c->interrupted, __ATOMIC_RELAXED))
-			break;
 		if (relax)
 			mye_cpu_relax();
+		published = load_published(c);
+		if (__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED))
+			break;
 	}
-	return look(c);
+	return look_at(c, published);
 }
 
 /* Nothing is there. For a try call: is that because the producer is gone? */

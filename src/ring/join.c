@@ -105,9 +105,9 @@ static int64_t intact_start(const struct mye_segment *seg, int64_t wanted, int64
 }
 
 /* Steps 1 and 2. @return the generation of the entry, or 0: its state was changed under us. */
-static uint64_t enter(struct mye_segment *seg, uint32_t index, uint64_t word, int64_t ceiling)
+static uint64_t enter(struct mye_segment *seg, struct mye_join *j, uint64_t word, int64_t ceiling)
 {
-	struct mye_entry *e = &seg->entries[index];
+	struct mye_entry *e = &seg->entries[j->index];
 	int64_t provisional = max64(-1, ceiling - (int64_t)seg->header.window);
 	uint64_t gen = MYE_GEN_OF(word) + 1;
 	int64_t stored = __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED);
@@ -117,6 +117,7 @@ static uint64_t enter(struct mye_segment *seg, uint32_t index, uint64_t word, in
 		provisional = max64(provisional, stored);
 	mye_point();
 	__atomic_store_n(&e->hot.cursor, provisional, __ATOMIC_RELAXED);
+	j->cursor = provisional;
 	mye_point();
 	/* Release: pairs with the producer's acquire load of the state (relist); the cursor goes first. */
 	if (!__atomic_compare_exchange_n(&e->slow.state, &word, MYE_STATE(gen, MYE_ENTRY_JOINING),
@@ -131,7 +132,7 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 {
 	struct mye_entry *e = &seg->entries[j->index];
 	uint64_t word = MYE_STATE(j->generation, MYE_ENTRY_JOINING);
-	int64_t wanted, from, stored, start;
+	int64_t wanted, from, start;
 	struct where at;
 	int rc;
 
@@ -144,8 +145,7 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	if (rc < 0)
 		return rc;
 	wanted = wanted_start(seg, j, &at, known, &from);
-	stored = __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED);
-	start = intact_start(seg, wanted, max64(oldest_of(seg, &at), stored + 1), &at,
+	start = intact_start(seg, wanted, max64(oldest_of(seg, &at), j->cursor + 1), &at,
 	                     from == wanted || wanted == at.published + 1);
 	j->lost = from >= 0 && start > from ? (uint64_t)(start - from) : 0;
 	j->cursor = start - 1;
@@ -239,7 +239,7 @@ int mye_join_ring(struct mye_segment *seg, struct mye_join *j)
 	if (rc < 0)
 		goto unlock;
 	known = MYE_STATE_OF(word) != MYE_ENTRY_FREE;
-	j->generation = enter(seg, j->index, word, at.ceiling);
+	j->generation = enter(seg, j, word, at.ceiling);
 	mye_role_drop(seg, MYE_LOCK_TABLE(seg));
 	if (!j->generation)
 		return mye_fail(-EBUSY, "ring %s: evicted while joining; attach again",
