@@ -8,6 +8,10 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 build=$(readlink -f "${1:-${MYELON_BUILD_DIR:?}}")
 cc=${CC:-cc} cxx=${CXX:-c++}
+# The presets need ninja; CMake's own default is make, which need not be there.
+if [ -z "${CMAKE_GENERATOR:-}" ] && command -v ninja >/dev/null; then
+	export CMAKE_GENERATOR=Ninja
+fi
 
 work=$(mktemp -d "${MYELON_TEST_TMP:-${TMPDIR:-/tmp}}/install.XXXXXX")
 trap 'rm -rf "$work"' EXIT
