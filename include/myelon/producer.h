@@ -166,8 +166,8 @@ static inline int myelon_publish_copy(struct myelon_producer *p, const void *slo
 
 /**
  * Wait until the consumers of @p whom are attached and alive.
- * @return 0; -ETIMEDOUT with the missing ones in myelon_last_error(); -EINVAL;
- * -ECANCELED. The handle stays usable; ask again as often as you like.
+ * @return 0; -ETIMEDOUT, or -EAGAIN with MYELON_TRY, with the missing ones in myelon_last_error();
+ * -EINVAL; -ECANCELED; -EINTR. The handle stays usable; ask again as often as you like.
  */
 MYELON_API int myelon_producer_wait_for(struct myelon_producer *p,
                                         const struct myelon_wait_for *whom, int64_t deadline);
@@ -175,8 +175,7 @@ MYELON_API int myelon_producer_wait_for(struct myelon_producer *p,
 /** Last published sequence, -1: none yet. */
 MYELON_API int64_t myelon_producer_published(const struct myelon_producer *p);
 
-/** Lowest cursor of the gating consumers, read now; published if nobody gates.
- * Negative errno is never confused with -1: < -1. */
+/** Lowest cursor of the gating consumers, read now; published if nobody gates; -1 after fork. */
 MYELON_API int64_t myelon_producer_minimum(struct myelon_producer *p);
 
 /** 1 if every gating consumer released @p seq, 0 if not; -EINVAL if it was
@@ -219,6 +218,7 @@ struct myelon_handle_stats {
 	{                                                                                          \
 		.size = sizeof(struct myelon_handle_stats)                                         \
 	}
+/** Fill @p stats. @return 0, -EINVAL, or -EPERM after fork. */
 MYELON_API int myelon_producer_stats(const struct myelon_producer *p,
                                      struct myelon_handle_stats *stats);
 

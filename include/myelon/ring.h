@@ -90,7 +90,9 @@ enum myelon_numa {
 #define MYELON_F_REPLACE_DEAD (1u << 0)
 #define MYELON_F_KEEP (1u << 1)  /**< create: leave the files when the last participant closes */
 #define MYELON_F_GROUP (1u << 2) /**< create: file mode 0660 instead of 0600 */
-#define MYELON_F_EINTR (1u << 3) /**< waits return -EINTR on a signal instead of going on */
+/** Waits that sleep (park, sleep, adaptive) return -EINTR on a signal instead of going on. A signal between
+ *  two looks, or while spinning, is not seen: to end a wait surely, call interrupt() in the handler. */
+#define MYELON_F_EINTR (1u << 3)
 #define MYELON_F_ANY_OWNER (1u << 4)   /**< accept files that belong to another user */
 #define MYELON_F_NUMA_STRICT (1u << 5) /**< create: fail when a page is not on the node asked for */
 

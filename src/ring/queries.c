@@ -172,6 +172,8 @@ int myelon_producer_stats(const struct myelon_producer *hot, struct myelon_handl
 {
 	const struct mye_producer *p = (const struct mye_producer *)(const void *)hot;
 
+	if (p->magic != MYE_PRODUCER_MAGIC)
+		return mye_opened_before_fork("stats");
 	return stats_of(&p->waiter, p->alerts, 0, stats);
 }
 
@@ -239,6 +241,8 @@ int myelon_consumer_stats(const struct myelon_consumer *hot, struct myelon_handl
 {
 	const struct mye_consumer *c = (const struct mye_consumer *)(const void *)hot;
 
+	if (c->magic != MYE_CONSUMER_MAGIC)
+		return mye_opened_before_fork("stats");
 	return stats_of(&c->waiter, c->alerts, c->lost, stats);
 }
 
@@ -270,6 +274,8 @@ int myelon_observer_stats(const struct myelon_observer *hot, struct myelon_handl
 {
 	const struct mye_observer *o = (const struct mye_observer *)(const void *)hot;
 
+	if (o->magic != MYE_OBSERVER_MAGIC)
+		return mye_opened_before_fork("stats");
 	return stats_of(&o->waiter, 0, o->lost, stats);
 }
 

@@ -49,6 +49,7 @@ static int use_all(void *arg)
 	struct handles *h = arg;
 	struct kit_result *r = &h->page->result[0];
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
+	struct myelon_handle_stats stats = MYELON_HANDLE_STATS_INIT;
 	struct myelon_wait_for whom = {.count = 1};
 	unsigned char buf[64];
 	struct myelon_span s;
@@ -67,6 +68,7 @@ static int use_all(void *arg)
 	REFUSED(myelon_producer_cursor(h->p, "reader", &cursor));
 	REFUSED(myelon_producer_consumers(h->p, never, NULL));
 	REFUSED(myelon_producer_info(h->p, &info));
+	REFUSED(myelon_producer_stats(h->p, &stats));
 	REFUSED(myelon_peek(h->c, MYELON_ALL, MYELON_FOREVER, &v));
 	REFUSED(myelon_peek(h->c, 1, MYELON_TRY, &v));
 	REFUSED(myelon_release(h->c, 1));
@@ -74,8 +76,10 @@ static int use_all(void *arg)
 	REFUSED(myelon_consume_copy(h->c, buf, 1, MYELON_FOREVER));
 	REFUSED(myelon_consumer_wait_producer(h->c, MYELON_FOREVER));
 	REFUSED(myelon_consumer_info(h->c, &info));
+	REFUSED(myelon_consumer_stats(h->c, &stats));
 	REFUSED(myelon_observe(h->o, buf, 1, MYELON_FOREVER, NULL, NULL));
 	REFUSED(myelon_observer_info(h->o, &info));
+	REFUSED(myelon_observer_stats(h->o, &stats));
 	if (!strstr(myelon_last_error(), "fork"))
 		kit_violation(r, "%s", myelon_last_error());
 	/* These have no error to give; they must only do no harm. */
