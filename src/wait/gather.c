@@ -77,7 +77,13 @@ static void phase_end(struct mye_gather *g)
 void mye_gather_note(struct mye_gather *g, uint32_t polls, uint32_t found)
 {
 	if (g->pauses && found < FEW) {
-		fail(g);
+		/* More than the one of a ping-pong came: where the cores are far apart, wait longer. */
+		if (found > 1 && !g->kept && g->pauses < MYE_GATHER_LONG) {
+			g->pauses = MYE_GATHER_LONG;
+			phase_begin(g, mye_now());
+		} else {
+			fail(g);
+		}
 		return;
 	}
 	g->polls += polls;

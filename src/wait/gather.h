@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define MYE_GATHER_PAUSES 32 /* about 1 us where a pause takes 30 ns, 0.3 us where it takes 10 */
+#define MYE_GATHER_LONG 128
 
 struct mye_gather {
 	uint32_t pauses;  /* out: pauses to make before the next refill looks */
