@@ -202,8 +202,10 @@ static int broadcast(struct sender *s)
 {
 	struct demo *d = s->demo;
 	int64_t began;
-	int rc = wait_for_crew(s);
+	int rc = demo_start_crew(d);
 
+	if (rc == CLI_OK)
+		rc = wait_for_crew(s);
 	if (rc != CLI_OK)
 		return rc;
 	progress_start(&s->progress, progress_mode);
@@ -244,6 +246,8 @@ static int run_ring(struct demo *d)
 		               (unsigned long long)chunk, myelon_frame_producer_max_frame(s.fp));
 	else
 		rc = broadcast(&s);
+	/* Last: even of consumers that were killed nothing is left then. */
+	demo_end_crew(d, rc != CLI_OK);
 	stop_watch_producer(NULL);
 	myelon_frame_producer_close(s.fp);
 	return rc;
@@ -267,10 +271,7 @@ static int run(struct demo *d)
 
 	if (rc != CLI_OK)
 		return rc;
-	rc = demo_start_crew(d);
-	if (rc == CLI_OK)
-		rc = run_ring(d);
-	demo_end_crew(d, rc != CLI_OK);
+	rc = run_ring(d);
 	if (rc != CLI_OK)
 		return rc;
 	d->same = all_same(d);

@@ -36,7 +36,7 @@ struct demo_member {
 	pid_t pid;  /* 0: not started */
 	bool ended; /* waited for */
 	int status; /* of waitpid(2) */
-	int out;    /* where it writes its result; -1 */
+	int out;    /* where it writes its result */
 	struct rusage usage;
 	bool reported;
 	struct demo_result result;

@@ -24,6 +24,27 @@ static bool cores_for_all(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > DEMO_CONSUMERS;
 }
 
+/*
+ * Ctrl-C and the end of the terminal reach every process of the job. Here it is the parent who
+ * passes them on, once and in order, so the consumers leave them alone.
+ */
+static int spawn(pid_t *pid, const posix_spawn_file_actions_t *actions, char *const argv[])
+{
+	posix_spawnattr_t attr;
+	sigset_t job;
+	int rc;
+
+	sigemptyset(&job);
+	sigaddset(&job, SIGINT);
+	sigaddset(&job, SIGHUP);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &job);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	rc = posix_spawn(pid, "/proc/self/exe", actions, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	return rc;
+}
+
 static int spawn_member(struct demo *d, struct demo_member *m)
 {
 	char wait[32], *argv[16];
@@ -60,13 +81,15 @@ static int spawn_member(struct demo *d, struct demo_member *m)
 		return cli_error(CLI_FAILURE, "cannot make a pipe: %s", strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
-	rc = posix_spawn(&m->pid, "/proc/self/exe", &actions, NULL, argv, environ);
+	rc = spawn(&m->pid, &actions, argv);
 	posix_spawn_file_actions_destroy(&actions);
 	close(fds[1]);
-	m->out = fds[0];
-	if (rc == 0)
+	if (rc == 0) {
+		m->out = fds[0];
 		return CLI_OK;
+	}
 	m->pid = 0;
+	close(fds[0]);
 	return cli_error(CLI_FAILURE, "cannot start a consumer process: %s", strerror(rc));
 }
 
@@ -76,8 +99,6 @@ int demo_start_crew(struct demo *d)
 		MYELON_WAIT_ADAPTIVE, MYELON_WAIT_PARK,
 		cores_for_all() ? MYELON_WAIT_SPIN_PAUSE : MYELON_WAIT_YIELD, MYELON_WAIT_SLEEP};
 
-	for (int i = 0; i < DEMO_CONSUMERS; i++)
-		d->crew[i].out = -1;
 	for (int i = 0; i < DEMO_CONSUMERS; i++) {
 		struct demo_member *m = &d->crew[i];
 		int rc;
@@ -130,10 +151,9 @@ void demo_end_crew(struct demo *d, bool kill_them)
 			if (wait4(m->pid, &m->status, 0, &m->usage) == m->pid || errno != EINTR)
 				m->ended = true;
 		}
-		if (m->out >= 0) {
+		if (m->pid) {
 			read_result(m);
 			close(m->out);
-			m->out = -1;
 		}
 	}
 }

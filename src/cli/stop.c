@@ -10,7 +10,11 @@
 #include "cli.h"
 #include "stop.h"
 
+/* timeout(1) and others send a signal to the process and to its group: that is one request. */
+#define SAME_REQUEST_NS INT64_C(50000000)
+
 static volatile sig_atomic_t received;
+static int64_t received_at;         /* written and read by the handler only */
 static int stop_pipe[2] = {-1, -1}; /* readable once a signal came */
 static struct myelon_producer *_Atomic producer;
 static struct myelon_consumer *_Atomic consumer;
@@ -24,12 +28,16 @@ static void on_signal(int signo)
 	int saved = errno;
 
 	if (received) {
-		/* Blocked while we are in here: it takes effect on return. */
-		signal(signo, SIG_DFL);
-		raise(signo);
+		if (signo != received || myelon_now() - received_at >= SAME_REQUEST_NS) {
+			/* Blocked while we are in here: it takes effect on return. */
+			signal(signo, SIG_DFL);
+			raise(signo);
+		}
+		errno = saved;
 		return;
 	}
 	received = signo;
+	received_at = myelon_now();
 	if (p)
 		myelon_producer_interrupt(p);
 	if (c)
@@ -48,6 +56,8 @@ void stop_install(void)
 	if (stop_pipe[0] < 0 && pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		stop_pipe[0] = stop_pipe[1] = -1;
 	sigemptyset(&act.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&act.sa_mask, signals[i]);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct sigaction old;
 

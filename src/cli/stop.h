@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * SIGINT, SIGTERM and SIGHUP end a command in order: the first one interrupts the wait of the
- * watched handle, the second one ends the process at once.
+ * watched handle, a second one ends the process at once.
  */
 #ifndef CLI_STOP_H
 #define CLI_STOP_H
