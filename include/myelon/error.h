@@ -17,6 +17,7 @@
  *  -E2BIG         an option struct is newer than this library and uses what it does not know
  *  -EMSGSIZE      the request can never fit (more than the window, buffer too small)
  *  -ENOENT        no ring of this name, no such consumer
+ *  -ENOTDIR       the directory the ring would be in does not exist
  *  -EEXIST        a ring of this name exists
  *  -ENAMETOOLONG  a name or id is longer than 64 bytes
  *  -ENOSPC        the shm directory, file system, huge page pool or consumer table is full

@@ -21,6 +21,7 @@
 	X(E2BIG, "an option is set that this version of the library does not know")                \
 	X(EMSGSIZE, "the request can never fit")                                                   \
 	X(ENOENT, "no such ring or consumer")                                                      \
+	X(ENOTDIR, "the directory of the ring does not exist")                                     \
 	X(EEXIST, "a ring of this name exists")                                                    \
 	X(ENAMETOOLONG, "the name or id is too long")                                              \
 	X(ENOSPC, "the backing or the table is full")                                              \

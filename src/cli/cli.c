@@ -81,6 +81,7 @@ static const struct {
 	{"MYELON_F_REPLACE_DEAD", "use --replace-dead"},
 	{"MYELON_F_ANY_OWNER", "use --any-owner"},
 	{"MYELON_F_KEEP", "--keep"},
+	{"MYELON_F_GROUP", "--group"},
 	{"through myelon_producer_open()", "with 'myelon pub --open'"},
 	{"myelon_gc()", "'myelon gc'"},
 	{"MYELON_BACKING_FILE", "file"},

@@ -123,8 +123,7 @@ static int attach_once(struct sub *sub, int64_t timeout)
 static bool ring_exists(const struct sub *sub)
 {
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
-	struct myelon_dir_opts o = MYELON_DIR_OPTS(.flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
-	                                           .hugetlb_dir = cli_common.hugetlb_dir,
+	struct myelon_dir_opts o = MYELON_DIR_OPTS(.hugetlb_dir = cli_common.hugetlb_dir,
 	                                           .shm_dir = cli_common.shm_dir);
 
 	return myelon_ring_describe(sub->name, &o, &info) != -ENOENT;
@@ -226,6 +225,9 @@ int cmd_sub(int argc, char **argv)
 	if (opt.observe && (opt.id || opt.follow))
 		return cli_error(CLI_USAGE, "sub: --observe goes neither with --id nor with "
 		                            "--follow: an observer leaves no trace in the ring");
+	if (opt.start == MYELON_START_RESUME && !opt.id)
+		return cli_error(CLI_USAGE, "sub: --start resume needs --id: name the consumer "
+		                            "that is to go on");
 	sub.name = operands[0];
 	sub.lines = opt.lines;
 	sub.any_kind = opt.any_kind;

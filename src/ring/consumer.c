@@ -56,7 +56,9 @@ static int check_opts(const struct myelon_attach_opts *opts)
 	if (opts->start > MYELON_START_RESUME)
 		return mye_fail(-EINVAL, "start %u is unknown", opts->start);
 	if (opts->start == MYELON_START_RESUME && !opts->id)
-		return mye_fail_static(-EINVAL, "start resume needs an id");
+		return mye_fail_static(-EINVAL,
+		                       "start resume needs an id: set the id of the consumer "
+		                       "that is to go on");
 	return opts->id ? mye_id_check(opts->id) : 0;
 }
 

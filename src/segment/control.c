@@ -7,6 +7,30 @@
 #include "segment/control.h"
 #include "segment/map.h"
 
+int mye_dir_failed(int rc, const char *dir)
+{
+	/* -ENOENT means that there is no such ring, which only who could look may say. */
+	if (rc == -ENOENT || rc == -ENOTDIR)
+		return mye_fail(-ENOTDIR,
+		                "there is no directory %s: create it, or name another one", dir);
+	return mye_fail(rc, "the directory %s cannot be opened: %s", dir, myelon_strerror(rc));
+}
+
+/* Not allowed: whose is it? */
+static int denied(int rc, int dir_fd, const struct mye_place *place, const char *path)
+{
+	struct stat st;
+
+	if (mye_stat_at(dir_fd, place->file, &st) < 0)
+		return mye_fail(rc, "%s cannot be opened: %s", path, myelon_strerror(rc));
+	return mye_fail(rc,
+	                "%s cannot be opened: it belongs to user %u and has mode %04o, you are "
+	                "user %u: run as its owner, or let its producer create it for the group "
+	                "with MYELON_F_GROUP",
+	                path, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777,
+	                mye_euid());
+}
+
 int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writable, struct stat *st)
 {
 	char path[MYE_TEXT_MAX];
@@ -17,6 +41,8 @@ int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writab
 	mye_place_path(place, path, sizeof(path));
 	if (fd == -ELOOP || fd == -EPROTO)
 		return mye_fail(-EPROTO, "%s is not a regular file, so it is no ring", path);
+	if (fd == -EACCES)
+		return denied(fd, dir_fd, place, path);
 	if (fd < 0)
 		return mye_fail(fd, "%s cannot be opened%s: %s", path,
 		                writable ? " for writing" : "", myelon_strerror(fd));
@@ -37,8 +63,7 @@ int mye_control_open(struct mye_control *c, const struct mye_place *place, bool 
 	c->fd = -1;
 	c->dir_fd = mye_open_dir(place->dir);
 	if (c->dir_fd < 0)
-		return mye_fail(c->dir_fd, "the directory %s cannot be opened: %s", place->dir,
-		                myelon_strerror(c->dir_fd));
+		return mye_dir_failed(c->dir_fd, place->dir);
 	c->fd = mye_control_open_file(c->dir_fd, place, writable, &c->st);
 	if (c->fd < 0) {
 		int rc = c->fd;

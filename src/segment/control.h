@@ -99,6 +99,9 @@ int mye_erase_data_of(const struct mye_place *place, const uint64_t nonce[2], ui
 /* Has a control file of this directory the nonce in the name of that data file? Errs towards yes. */
 bool mye_nonce_in_use(int shm_fd, const char *data_name, uint32_t owner);
 
+/* Why the directory of rings could not be opened. @return -ENOTDIR if it does not exist, else @rc. */
+int mye_dir_failed(int rc, const char *dir);
+
 /* create.c: an empty segment, and its directory. */
 void mye_segment_begin(struct mye_segment *seg, enum mye_role role);
 int mye_segment_open_dir(struct mye_segment *seg);

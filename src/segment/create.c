@@ -24,8 +24,7 @@ int mye_segment_open_dir(struct mye_segment *seg)
 	int fd = mye_open_dir(seg->place.dir), rc;
 
 	if (fd < 0)
-		return mye_fail(fd, "the directory %s of ring '%s' cannot be opened: %s",
-		                seg->place.dir, seg->place.name, myelon_strerror(fd));
+		return mye_dir_failed(fd, seg->place.dir);
 	rc = mye_fork_register(fd);
 	if (rc < 0)
 		mye_close(fd);

@@ -45,6 +45,16 @@ static int dead(const struct mye_control *c, const struct mye_place *place, uint
 		                "%s exists and is not a ring: choose another path, or remove "
 		                "it yourself",
 		                path);
+	if (!(flags & MYELON_F_REPLACE_DEAD) && c->st.st_uid && c->st.st_uid != mye_euid())
+		return mye_fail(-EEXIST,
+		                "%s exists, belongs to user %u and nobody uses it: choose another "
+		                "name, or let its owner remove it",
+		                path, (unsigned int)c->st.st_uid);
+	if (!(flags & MYELON_F_REPLACE_DEAD) && c->valid < 0)
+		return mye_fail(-EEXIST,
+		                "%s exists, nobody uses it and it is not a ring this library can "
+		                "read: pass MYELON_F_REPLACE_DEAD to replace it, or %s",
+		                path, place->plain ? "remove it" : "clean up with myelon_gc()");
 	if (!(flags & MYELON_F_REPLACE_DEAD))
 		return mye_fail(
 			-EEXIST,

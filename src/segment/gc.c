@@ -275,8 +275,7 @@ static int run(struct gc *g)
 
 	g->shm_fd = mye_open_dir(g->place.dir);
 	if (g->shm_fd < 0)
-		return mye_fail(g->shm_fd, "the directory %s cannot be opened: %s", g->place.dir,
-		                myelon_strerror(g->shm_fd));
+		return mye_dir_failed(g->shm_fd, g->place.dir);
 	rc = mye_fstat(g->shm_fd, &g->shm);
 	if (rc == 0) {
 		snprintf(g->tag, sizeof(g->tag), "%08x", mye_dir_tag(g->shm_fd));

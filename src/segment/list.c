@@ -198,8 +198,7 @@ int myelon_ring_list(const struct myelon_dir_opts *opts, myelon_ring_fn fn, void
 		return rc;
 	dir_fd = mye_open_dir(place.dir);
 	if (dir_fd < 0)
-		return mye_fail(dir_fd, "the directory %s cannot be opened: %s", place.dir,
-		                myelon_strerror(dir_fd));
+		return mye_dir_failed(dir_fd, place.dir);
 	rc = mye_each_name(dir_fd, list_one, &l);
 	mye_close(dir_fd);
 	return rc;

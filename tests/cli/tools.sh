@@ -105,12 +105,26 @@ expect 0 myelon ls --json
 valid_json out
 expect 1 myelon info rubbish
 one_sentence
-rm "$MYELON_SHM_DIR/myelon.rubbish"
+# A name that such a file has is taken; going on with it is not what helps.
+expect 4 myelon pub rubbish
+one_sentence
+err_has '--replace-dead'
+! grep -q -- '--open' err || fail "going on with rubbish is recommended: $(cat err)"
+: >"$MYELON_SHM_DIR/myelon.empty"
+expect 4 myelon pub empty
+! grep -q -- '--open' err || fail "going on with nothing is recommended: $(cat err)"
+expect 0 myelon gc
 
 # --shm-dir looks elsewhere.
 mkdir other
 expect 0 myelon ls --shm-dir other
-expect 3 myelon ls --shm-dir nowhere
+for command in ls gc 'pub a' 'sub a' 'info a' 'rm a' 'demo input'; do
+	# shellcheck disable=SC2086  # words on purpose
+	expect 1 myelon $command --shm-dir nowhere
+	one_sentence
+	err_has 'no directory nowhere: create it'
+done
+expect 1 myelon ls --shm-dir nowhere
 one_sentence
 
 finish

@@ -50,6 +50,8 @@ wrong pub a --cpu 60000
 wrong sub a --start yesterday
 wrong sub a --count many
 wrong sub a --follow --observe
+wrong sub a --start resume
+err_has 'needs --id'
 wrong demo --chunk 0
 
 # What the library refuses

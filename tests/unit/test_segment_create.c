@@ -259,7 +259,7 @@ Test(create, in_a_missing_or_read_only_directory_names_it)
 	char dir[4200];
 
 	opts.shm_dir = "/nonexistent/dir";
-	cr_assert_eq(help_create(&seg, name, &opts), -ENOENT);
+	cr_assert_eq(help_create(&seg, name, &opts), -ENOTDIR);
 	cr_assert(help_says("/nonexistent/dir"));
 	need_root();
 	snprintf(dir, sizeof(dir), "%s/ro", kit_tmp_dir());

@@ -229,7 +229,7 @@ Test(gc, stops_when_the_function_says_so_and_fails_on_a_missing_directory)
 	cr_assert_eq(calls, 1);
 	cr_assert_eq(myelon_gc(NULL, NULL, NULL), 2);
 	cr_assert_eq(help_files(), 0);
-	cr_assert_eq(myelon_gc(&nowhere, NULL, NULL), -ENOENT);
+	cr_assert_eq(myelon_gc(&nowhere, NULL, NULL), -ENOTDIR);
 	cr_assert(help_says("/nonexistent"));
 	cr_assert_eq(myelon_gc(&odd, NULL, NULL), -EINVAL);
 }

@@ -210,7 +210,7 @@ Test(life, attach_without_a_ring_says_where_it_looked_and_for_how_long)
 	cr_assert_geq(kit_now_ns(), want.deadline);
 	cr_assert(help_says(" s"), "%s", myelon_last_error());
 	want.shm_dir = "/nonexistent/dir";
-	cr_assert_eq(mye_segment_attach(&c, name, &want), -ENOENT);
+	cr_assert_eq(mye_segment_attach(&c, name, &want), -ENOTDIR);
 	cr_assert(help_says("/nonexistent/dir"));
 }
 
