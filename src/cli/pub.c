@@ -325,13 +325,16 @@ static int wait_for_consumers(struct pub *pub)
 	}
 	if (isatty(STDERR_FILENO))
 		cli_note("waiting for consumers: myelon sub %s", pub->name);
-	rc = myelon_producer_wait_for(pub->ring, &whom,
-	                              opt.timeout == MYELON_FOREVER
-	                                      ? MYELON_FOREVER
-	                                      : myelon_deadline_after(opt.timeout));
+	rc = pub_wait_for(pub, &whom,
+	                  opt.timeout == MYELON_FOREVER ? MYELON_FOREVER
+	                                                : myelon_deadline_after(opt.timeout));
 	free(ids);
 	if (stop_signal())
 		return stop_exit_code();
+	if (rc == -ENOENT)
+		return cli_error(CLI_NO_RING,
+		                 "nobody can attach any more: the name '%s' was taken away",
+		                 pub->name);
 	return rc < 0 ? cli_library_error(rc) : CLI_OK;
 }
 
@@ -367,6 +370,10 @@ static int wait_until_read(struct pub *pub, int64_t last, int64_t deadline)
 	rc = myelon_producer_consumers(pub->ring, look_at_reader, &r);
 	if (rc < 0 || r.at_end || !r.behind)
 		return rc;
+	if (pub_name_gone(pub)) {
+		pub_note_slowest(pub, "not everybody has read all");
+		return 0;
+	}
 	rc = myelon_producer_wait_for(pub->ring, &anybody, deadline);
 	return rc < 0 ? rc : -EAGAIN;
 }
@@ -376,19 +383,21 @@ static int drain(struct pub *pub)
 {
 	int64_t last = myelon_producer_published(pub->ring);
 	int64_t began = myelon_now(), waited;
+	bool tried = false;
 	int rc;
 
 	if (opt.no_drain)
 		return CLI_OK;
 	for (;;) {
 		waited = myelon_now() - began;
-		if (waited >= opt.drain_timeout) {
+		if (waited >= opt.drain_timeout || (tried && pub_stuck(pub))) {
 			pub_complain(pub, "not everything was read", waited);
 			return CLI_NO_RING;
 		}
 		waited = opt.drain_timeout - waited;
 		waited = waited < PUB_TICK_NS ? waited : PUB_TICK_NS;
 		rc = wait_until_read(pub, last, myelon_deadline_after(waited));
+		tried = true;
 		if (stop_signal())
 			return stop_exit_code();
 		if (rc != -ETIMEDOUT && rc != -EAGAIN)

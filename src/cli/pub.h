@@ -37,7 +37,17 @@ int64_t pub_lag(struct pub *pub);
 /* Error: @what after @waited_ns, and who is behind. */
 void pub_complain(struct pub *pub, const char *what, int64_t waited_ns);
 
-/* The same as a remark, now and then, when it has gone on for some seconds since @began. */
+/* The same as a remark. */
+void pub_note_slowest(struct pub *pub, const char *what);
+
+/* The same now and then, when it has gone on for some seconds since @began. */
 void pub_warn_if_stalled(struct pub *pub, const char *what, int64_t began);
+
+/* pub_name.c: the name leads to this ring no more; nobody can attach or resume. */
+bool pub_name_gone(struct pub *pub);
+/* ... and the consumer that sets the pace, if there is one, is dead: it stays as it is for ever. */
+bool pub_stuck(struct pub *pub);
+/* As myelon_producer_wait_for(); -ENOENT: the name is gone. */
+int pub_wait_for(struct pub *pub, const struct myelon_wait_for *whom, int64_t deadline);
 
 #endif

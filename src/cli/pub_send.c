@@ -37,10 +37,19 @@ static int slowest_of(void *ctx, const struct myelon_consumer_entry *e)
 static void name_slowest(struct pub *pub, char *text, size_t size)
 {
 	struct myelon_consumer_entry e = {0};
+	bool gone = pub_name_gone(pub);
 
 	myelon_producer_consumers(pub->ring, slowest_of, &e);
-	if (e.size == 0)
+	if (e.size == 0 && gone)
+		snprintf(text, size,
+		         "nobody is attached and nobody can come, for the name is gone");
+	else if (e.size == 0)
 		snprintf(text, size, "nobody is attached: start 'myelon sub %s'", pub->name);
+	else if ((e.state == MYELON_PEER_DEAD || !e.gating) && gone)
+		snprintf(text, size,
+		         "consumer '%s' (pid %d) %s %" PRIu64
+		         " slots behind and cannot come back, for the name is gone",
+		         e.id, e.pid, e.gating ? "died" : "left", e.lag);
 	else if (e.state == MYELON_PEER_DEAD || !e.gating)
 		snprintf(text, size,
 		         "consumer '%s' (pid %d) %s %" PRIu64
@@ -57,6 +66,14 @@ void pub_complain(struct pub *pub, const char *what, int64_t waited_ns)
 
 	name_slowest(pub, who, sizeof(who));
 	cli_error(0, "%s within %.3g s: %s", what, (double)waited_ns / 1e9, who);
+}
+
+void pub_note_slowest(struct pub *pub, const char *what)
+{
+	char who[256];
+
+	name_slowest(pub, who, sizeof(who));
+	cli_note("%s: %s", what, who);
 }
 
 void pub_warn_if_stalled(struct pub *pub, const char *what, int64_t began)
@@ -78,7 +95,7 @@ static int after_wait(struct pub *pub, int rc, int64_t began)
 		return stop_exit_code();
 	if (rc != -ETIMEDOUT && rc != -ECANCELED)
 		return cli_library_error(rc);
-	if (myelon_now() - began >= pub->stall_timeout) {
+	if (myelon_now() - began >= pub->stall_timeout || pub_stuck(pub)) {
 		pub_complain(pub, "the ring had no room", myelon_now() - began);
 		return CLI_NO_RING;
 	}

@@ -55,6 +55,36 @@ waited "$pub" 3
 one_sentence
 err_has "quitter.*myelon sub left --id quitter"
 
+# Without its name nobody can come back to the ring: nobody is waited for, nor told to resume.
+mkfifo nameless
+"${run[@]}" pub gone --lines --window 64 <nameless 2>err &
+pub=$!
+exec 3>nameless
+seq 1 10 >&3
+"${run[@]}" sub gone --id quitter --count 1 >got 2>log 3>&- || fail "one message of ten"
+myelon rm gone --force || fail "rm --force"
+exec 3>&-
+waited "$pub" 0
+one_sentence
+err_has "quitter.*cannot come back"
+"${run[@]}" pub gone --lines --window 64 --wait-for 0 <nameless 2>err &
+pub=$!
+exec 3>nameless
+until_true has_ring gone
+myelon rm gone --force || fail "rm --force"
+seq 1 1000 >&3
+exec 3>&-
+waited "$pub" 3
+one_sentence
+err_has "nobody can come"
+"${run[@]}" pub gone <lines 2>err &
+pub=$!
+until_true has_ring gone
+myelon rm gone --force || fail "rm --force"
+waited "$pub" 3
+one_sentence
+err_has "nobody can attach any more"
+
 # Resuming an id that the ring does not know is an error that says so.
 "${run[@]}" pub known <lines &
 pub=$!
