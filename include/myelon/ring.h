@@ -93,7 +93,8 @@ enum myelon_numa {
 /** Waits that sleep (park, sleep, adaptive) return -EINTR on a signal instead of going on. A signal between
  *  two looks, or while spinning, is not seen: to end a wait surely, call interrupt() in the handler. */
 #define MYELON_F_EINTR (1u << 3)
-#define MYELON_F_ANY_OWNER (1u << 4)   /**< accept files that belong to another user */
+/** accept files that belong to another user; without it those of this user and of root */
+#define MYELON_F_ANY_OWNER (1u << 4)
 #define MYELON_F_NUMA_STRICT (1u << 5) /**< create: fail when a page is not on the node asked for */
 
 /** Whom a producer waits for. All zero: nobody. The parts add up. */
@@ -172,7 +173,8 @@ struct myelon_attach_opts {
  * means default. */
 struct myelon_dir_opts {
 	uint32_t size;
-	uint32_t flags; /**< MYELON_F_ANY_OWNER; remove: MYELON_F_FORCE */
+	uint32_t flags; /**< remove, gc: MYELON_F_ANY_OWNER, of no effect where one only looks;
+	                 *   remove: MYELON_F_FORCE */
 	const char *hugetlb_dir;
 	const char *shm_dir;
 };
@@ -292,7 +294,7 @@ MYELON_API int myelon_ring_remove(const char *name, const struct myelon_dir_opts
 /** What gc found. */
 struct myelon_gc_item {
 	uint32_t size;
-	int32_t error; /**< 0: removed; else why not (-EBUSY: in use) */
+	int32_t error; /**< 0: removed; else why not (-EBUSY: in use; -EPERM: not to be removed) */
 	uint64_t bytes;
 	char path[256];
 	char reason[160];

@@ -11,13 +11,9 @@
 #include "fmt.h"
 #include "info.h"
 
-static bool as_json, any_owner;
+static bool as_json;
 
 static const struct arg options[] = {
-	{.name = "any-owner",
-         .type = ARG_FLAG,
-         .value = &any_owner,
-         .help = "also look into a ring of another user"},
 	{.name = "json", .type = ARG_FLAG, .value = &as_json, .help = "as JSON"},
 	{0},
 };
@@ -256,8 +252,7 @@ int cmd_info(int argc, char **argv)
 	table = calloc(1, sizeof(*table));
 	if (!table)
 		return cli_error(CLI_FAILURE, "out of memory");
-	o = MYELON_DIR_OPTS(.flags = any_owner ? MYELON_F_ANY_OWNER : 0,
-	                    .hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
+	o = MYELON_DIR_OPTS(.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
 	rc = myelon_ring_describe(operands[0], &o, &info);
 	if (rc == 0)
 		rc = myelon_ring_consumers(operands[0], &o, add_row, table);

@@ -10,13 +10,9 @@
 #include "fmt.h"
 #include "info.h"
 
-static bool as_json, any_owner;
+static bool as_json;
 
 static const struct arg options[] = {
-	{.name = "any-owner",
-         .type = ARG_FLAG,
-         .value = &any_owner,
-         .help = "also look into rings of other users"},
 	{.name = "json", .type = ARG_FLAG, .value = &as_json, .help = "as JSON"},
 	{0},
 };
@@ -126,8 +122,7 @@ int cmd_ls(int argc, char **argv)
 	rc = args_parse(&spec, argc, argv, &operands);
 	if (rc != ARGS_RUN)
 		return rc;
-	o = MYELON_DIR_OPTS(.flags = any_owner ? MYELON_F_ANY_OWNER : 0,
-	                    .hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
+	o = MYELON_DIR_OPTS(.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
 	rc = myelon_ring_list(&o, collect, &l);
 	if (rc < 0)
 		rc = cli_library_error(rc);
