@@ -2,6 +2,7 @@
 /* `myelon gc`: remove what no live process owns. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "args.h"
 #include "cli.h"
@@ -33,6 +34,15 @@ struct sweep {
 	uint64_t removed, bytes, failed, kept, in_use;
 };
 
+/* What the library says, without the path that is printed before it. */
+static const char *reason_of(const struct myelon_gc_item *item)
+{
+	const char *reason = cli_words(item->reason);
+	size_t n = strlen(item->path);
+
+	return strncmp(reason, item->path, n) == 0 && reason[n] == ' ' ? reason + n + 1 : reason;
+}
+
 static int on_item(void *ctx, const struct myelon_gc_item *item)
 {
 	struct sweep *s = ctx;
@@ -54,7 +64,7 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 		json_bool(&s->json, "removed", item->error == 0);
 		json_uint(&s->json, "bytes", item->bytes);
 		json_string(&s->json, "error", item->error ? myelon_strerror(item->error) : NULL);
-		json_string(&s->json, "reason", cli_words(item->reason));
+		json_string(&s->json, "reason", reason_of(item));
 		json_object_end(&s->json);
 	} else if (item->error == 0) {
 		struct fmt bytes;
@@ -62,7 +72,8 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 		printf("removed %s (%s): %s\n", item->path, fmt_bytes(&bytes, item->bytes),
 		       item->reason);
 	} else if (item->error != -EBUSY) {
-		printf("kept %s: %s\n", item->path, cli_words(item->reason));
+		printf("%s %s: %s\n", item->error == -EPERM ? "kept" : "failed", item->path,
+		       reason_of(item));
 	}
 	return 0;
 }
@@ -81,9 +92,10 @@ static void print_total(struct sweep *s)
 		json_object_end(&s->json);
 		json_end(&s->json);
 	} else if (!cli_common.quiet) {
-		printf("%llu files removed, %s; %llu in use, %llu kept\n",
+		printf("%llu files removed, %s; %llu in use, %llu kept, %llu failed\n",
 		       (unsigned long long)s->removed, fmt_bytes(&bytes, s->bytes),
-		       (unsigned long long)s->in_use, (unsigned long long)s->kept);
+		       (unsigned long long)s->in_use, (unsigned long long)s->kept,
+		       (unsigned long long)s->failed);
 	}
 }
 

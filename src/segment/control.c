@@ -24,11 +24,9 @@ static int denied(int rc, int dir_fd, const struct mye_place *place, const char 
 	if (mye_stat_at(dir_fd, place->file, &st) < 0)
 		return mye_fail(rc, "%s cannot be opened: %s", path, myelon_strerror(rc));
 	return mye_fail(rc,
-	                "%s cannot be opened: it belongs to user %u and has mode %04o, you are "
-	                "user %u: run as its owner, or let its producer create it for the group "
+	                "%s belongs to user %u and has mode %04o: run as that user, or create it "
 	                "with MYELON_F_GROUP",
-	                path, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777,
-	                mye_euid());
+	                path, (unsigned int)st.st_uid, (unsigned int)st.st_mode & 07777);
 }
 
 int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writable, struct stat *st)

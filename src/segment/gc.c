@@ -17,6 +17,7 @@
 #include "segment/data.h"
 
 #define FILE_MAX 256
+#define NOT_OURS "it belongs to another user"
 
 struct gc {
 	struct mye_place place; /* only its directories */
@@ -84,7 +85,7 @@ static int erase_control(struct gc *g, struct mye_control *c, const struct mye_p
 	int rc;
 
 	if (!ours(g, &c->st)) {
-		*reason = "it belongs to another user";
+		*reason = NOT_OURS;
 		return -EPERM;
 	}
 	if (c->valid == 0 && (c->header.flags & MYELON_F_KEEP)) {
@@ -110,6 +111,7 @@ static int control_pass(void *ctx, const char *file)
 	struct erased e = {.count = 0};
 	struct mye_place place;
 	struct mye_control c;
+	struct stat st;
 	int rc;
 
 	if (!mye_place_of_file(&place, g->place.dir, g->place.hugetlb_dir, file))
@@ -117,6 +119,9 @@ static int control_pass(void *ctx, const char *file)
 	rc = mye_control_open(&c, &place, true);
 	if (rc == -ENOENT)
 		return 0;
+	/* A file that may not even be opened may still be looked at. */
+	if (rc < 0 && mye_stat_at(g->shm_fd, file, &st) == 0 && !ours(g, &st))
+		return report(g, place.dir, file, (uint64_t)st.st_size, -EPERM, NOT_OURS);
 	if (rc < 0)
 		return report(g, place.dir, file, 0, rc, myelon_last_error());
 	rc = erase_control(g, &c, &place, &e, &reason);
