@@ -160,11 +160,11 @@ static int look_at(struct mye_consumer *c, int64_t published)
 	if (__builtin_expect(__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED), 0) &&
 	    mye_take_interrupt(&c->interrupted))
 		return mye_fail_static(-ECANCELED, "peek: interrupted");
+	if (__builtin_expect(evicted(c), 0))
+		return stale(c);
 	if (have == 0)
-		return evicted(c) ? stale(c) : 0;
+		return 0;
 	if (have < 0 || have > (int64_t)c->seg.header.slots) {
-		if (evicted(c))
-			return stale(c);
 		c->alerts++;
 		return mye_fail(
 			-EPROTO,
@@ -204,7 +204,7 @@ static int park(struct mye_consumer *c, int64_t deadline)
 	struct mye_shared_page *sh = c->seg.shared;
 	/* Acquire: pairs with mye_ring_bell(): what the ringer did before is seen below. */
 	uint32_t bell = __atomic_load_n(&sh->bell.doorbell, __ATOMIC_ACQUIRE);
-	int rc;
+	int rc, found;
 
 	mye_point();
 	/* Seq_cst: pairs with the publisher's exchange; with the barrier below the re-check sees
@@ -219,17 +219,14 @@ static int park(struct mye_consumer *c, int64_t deadline)
 		return rc;
 	rc = mye_waiter_park(&c->waiter, &c->seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
 	                     deadline);
-	if (rc == 1) {
-		rc = look(c);
-		c->waiter.stats.caps_found += rc > 0;
-		return rc ? rc : verdict(c);
-	}
 	if (rc == -EINTR && (c->flags & MYELON_F_EINTR))
 		return mye_fail_static(-EINTR, "peek: a signal came");
 	if (rc == -EFAULT)
 		return mye_fail(-EPROTO, "ring %s: its control file was truncated",
 		                c->seg.place.name);
-	return look(c);
+	found = look(c);
+	c->waiter.stats.caps_found += rc == 1 && found > 0;
+	return found || !mye_peer_due(&c->peer) ? found : verdict(c);
 }
 
 /*
@@ -285,6 +282,8 @@ static int wait_loop(struct mye_consumer *c, int64_t deadline, uint32_t *polls)
 		if (rc == 0)
 			rc = poll_burst(c, step == MYE_STEP_TIMEOUT ? 1 : e.burst,
 			                w->strategy != MYELON_WAIT_SPIN, polls);
+		if (rc == 0 && step == MYE_STEP_TIMEOUT && mye_peer_due(&c->peer))
+			rc = verdict(c);
 		if (rc == 0 && step == MYE_STEP_TIMEOUT)
 			rc = mye_fail_static(-ETIMEDOUT, "peek: the deadline passed");
 	}

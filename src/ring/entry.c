@@ -56,7 +56,13 @@ static int64_t adopt_automatic(const struct mye_segment *seg)
 	return -1;
 }
 
-/* An entry nobody uses, owned now: a free one, else the one released longest ago. @return index, or -1. */
+/* May the place of an id that is not here be given away? */
+static bool left(enum mye_entry_state st)
+{
+	return st == MYE_ENTRY_RELEASED || st == MYE_ENTRY_EVICTED;
+}
+
+/* An entry nobody uses, owned now: a free one, else the one left longest ago. @return index, or -1. */
 static int64_t take_unused(const struct mye_segment *seg)
 {
 	for (uint32_t i = 0; i < seg->header.max_consumers; i++) {
@@ -75,7 +81,7 @@ static int64_t take_unused(const struct mye_segment *seg)
 			uint64_t at = __atomic_load_n(&seg->entries[i].slow.released_ns,
 			                              __ATOMIC_RELAXED);
 
-			if (state_of(seg, i) != MYE_ENTRY_RELEASED || at >= when ||
+			if (!left(state_of(seg, i)) || at >= when ||
 			    mye_role_held(seg, MYE_LOCK_ENTRY(i)) != 0)
 				continue;
 			when = at;
@@ -85,11 +91,17 @@ static int64_t take_unused(const struct mye_segment *seg)
 			return -1;
 		if (mye_lock_set(seg->control_fd, MYE_LOCK_ENTRY(oldest), MYE_LOCK_EXCLUSIVE) < 0)
 			continue;
-		if (state_of(seg, (uint32_t)oldest) == MYE_ENTRY_RELEASED)
+		if (left(state_of(seg, (uint32_t)oldest)))
 			return oldest;
 		mye_role_drop(seg, MYE_LOCK_ENTRY(oldest));
 	}
 	return -1;
+}
+
+/* ad_<digits> belongs to automatic entries: else an automatic id could meet an explicit one. */
+static bool automatic_name(const char *id)
+{
+	return strncmp(id, "ad_", 3) == 0 && id[3] && !id[3 + strspn(id + 3, "0123456789")];
 }
 
 /* Make the owned entry @p i the one of a new id: free it first, so that no resume point is inherited. */
@@ -147,6 +159,11 @@ int mye_entry_take(struct mye_segment *seg, struct mye_join *j)
 			__atomic_store_n(&seg->entries[i].slow.automatic, 0, __ATOMIC_RELAXED);
 			return 0;
 		}
+		if (automatic_name(j->id))
+			return mye_fail(-EINVAL,
+			                "ring %s: the id %s is of the automatic kind, and no such "
+			                "consumer is known; choose another one",
+			                seg->place.name, j->id);
 		if (j->start == MYELON_START_RESUME)
 			return mye_fail(-ENOENT,
 			                "ring %s: consumer %s has never been here, so there is "

@@ -104,27 +104,56 @@ void mye_gate_end_hold(struct mye_producer *p)
 	p->gate.listed = false;
 }
 
-/* Scan the gating cursors; the whole table if asked to or if the gating set changed. */
-static void scan(struct mye_producer *p, bool whole)
+/* The lowest cursor of the listed entries, INT64_MAX: none is listed. */
+static int64_t list_minimum(struct mye_producer *p)
 {
-	struct mye_gate *g = &p->gate;
-	int64_t window = p->seg.header.window, minimum = INT64_MAX;
-	/* Acquire: pairs with the joiner's increment; the table is read after it. */
-	uint64_t now = __atomic_load_n(&p->seg.shared->join.generation, __ATOMIC_ACQUIRE);
+	int64_t minimum = INT64_MAX;
 
-	if (whole || !g->listed || now != g->generation)
-		relist(p, now);
-	if (g->holding && p->hold_by_count && g->active >= p->hold_need) {
-		mye_gate_end_hold(p);
-		now = __atomic_load_n(&p->seg.shared->join.generation, __ATOMIC_ACQUIRE);
-		relist(p, now);
-	}
-	for (uint32_t k = 0; k < g->count; k++) {
-		int64_t cursor = entry_cursor(p, g->list[k]);
+	for (uint32_t k = 0; k < p->gate.count; k++) {
+		int64_t cursor = entry_cursor(p, p->gate.list[k]);
 
 		if (cursor < minimum)
 			minimum = cursor;
 	}
+	return minimum;
+}
+
+/* Have those come that the hold waits for? Who came and left again counts. */
+static bool hold_is_over(const struct mye_producer *p)
+{
+	/* Acquire: pairs with the joiner's increment; its cursor is final and its entry gates. */
+	uint64_t joined = __atomic_load_n(&p->seg.shared->join.joined, __ATOMIC_ACQUIRE);
+
+	return p->gate.holding && p->hold_by_count &&
+	       (joined >= p->hold_need || p->gate.active >= p->hold_need);
+}
+
+static uint64_t load_generation(const struct mye_producer *p)
+{
+	/* Acquire: pairs with the joiner's increment; the table is read after it. */
+	return __atomic_load_n(&p->seg.shared->join.generation, __ATOMIC_ACQUIRE);
+}
+
+/* Scan the gating cursors; the whole table if asked to or if the gating set changed. */
+static void scan(struct mye_producer *p, bool whole)
+{
+	struct mye_gate *g = &p->gate;
+	int64_t window = p->seg.header.window, minimum, left = INT64_MAX;
+	uint64_t now = load_generation(p);
+
+	if (whole || !g->listed || now != g->generation) {
+		/* Where they stand now is the last minimum if they all turn out to have left. */
+		if (g->listed)
+			left = list_minimum(p);
+		relist(p, now);
+	}
+	if (hold_is_over(p)) {
+		mye_gate_end_hold(p);
+		relist(p, load_generation(p));
+	}
+	minimum = list_minimum(p);
+	if (minimum == INT64_MAX && left != INT64_MAX && g->gate < left + window)
+		g->gate = left + window;
 	g->minimum = minimum;
 	if (minimum != INT64_MAX)
 		g->gate = minimum + window;

@@ -70,22 +70,26 @@ static int table_lock(struct mye_segment *seg, int64_t deadline)
 	return 0;
 }
 
-/* The first sequence wanted by @p j; *from: where the id left off + 1, or -1. */
-static int64_t wanted_start(const struct mye_segment *seg, const struct mye_join *j,
-                            const struct where *at, bool known, int64_t *from)
+/* Where the id of @p j left off + 1, or -1: it is new, or what is recorded cannot be. */
+static int64_t left_off(const struct mye_segment *seg, const struct mye_join *j,
+                        const struct where *at, bool known)
 {
-	const struct mye_entry *e = &seg->entries[j->index];
-	int64_t resume = __atomic_load_n(&e->slow.resume_from, __ATOMIC_RELAXED);
+	int64_t resume =
+		__atomic_load_n(&seg->entries[j->index].slow.resume_from, __ATOMIC_RELAXED);
+
+	return known && resume >= -1 && resume <= at->published ? resume + 1 : -1;
+}
+
+/* The first sequence wanted by @p j. */
+static int64_t wanted_start(const struct mye_segment *seg, const struct mye_join *j,
+                            const struct where *at, int64_t from)
+{
 	/* Acquire: pairs with the release store that ends the hold. */
 	uint64_t hold =
 		__atomic_load_n(&seg->entries[MYE_HOLD_INDEX(seg)].slow.state, __ATOMIC_ACQUIRE);
 
-	*from = -1;
-	if (known && resume >= -1 && resume <= at->published &&
-	    (j->start == MYELON_START_RESUME || j->start == MYELON_START_DEFAULT)) {
-		*from = resume + 1;
-		return *from;
-	}
+	if (from >= 0 && (j->start == MYELON_START_RESUME || j->start == MYELON_START_DEFAULT))
+		return from;
 	if (j->start == MYELON_START_OLDEST ||
 	    (j->start == MYELON_START_DEFAULT && MYE_STATE_OF(hold) == MYE_ENTRY_HOLD))
 		return oldest_of(seg, at);
@@ -144,7 +148,8 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	rc = read_where(seg, &at);
 	if (rc < 0)
 		return rc;
-	wanted = wanted_start(seg, j, &at, known, &from);
+	from = left_off(seg, j, &at, known);
+	wanted = wanted_start(seg, j, &at, from);
 	start = intact_start(seg, wanted, max64(oldest_of(seg, &at), j->cursor + 1), &at,
 	                     from == wanted || wanted == at.published + 1);
 	j->lost = from >= 0 && start > from ? (uint64_t)(start - from) : 0;
@@ -153,6 +158,11 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	/* Release: pairs with the producer's acquire load of cursors. */
 	__atomic_store_n(&e->hot.cursor, j->cursor, __ATOMIC_RELEASE);
 	__atomic_store_n(&e->slow.lost, j->lost, __ATOMIC_RELAXED);
+	/* Who came counts for the end of the hold, also if it has left again when that is looked at.
+	   After the start was chosen: the hold decides about it. */
+	if (!known)
+		/* Release: pairs with the acquire load in scan() (gate.c). */
+		__atomic_fetch_add(&seg->shared->join.joined, 1, __ATOMIC_RELEASE);
 	mye_point();
 	/* Release: pairs with whoever waits for us to be active; our id and cursor are written. */
 	if (!__atomic_compare_exchange_n(&e->slow.state, &word,
@@ -184,6 +194,7 @@ static int resume_active(struct mye_segment *seg, struct mye_join *j, uint64_t w
 		/* Release: pairs with the producer's acquire load of cursors. */
 		__atomic_store_n(&e->hot.cursor, cursor, __ATOMIC_RELEASE);
 	}
+	__atomic_store_n(&e->slow.lost, j->lost, __ATOMIC_RELAXED);
 	j->cursor = cursor;
 	j->generation = MYE_GEN_OF(word);
 	mye_gating_changed(seg);

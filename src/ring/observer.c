@@ -210,17 +210,14 @@ static int64_t park(struct mye_observer *o, int64_t deadline)
 		return have;
 	rc = mye_waiter_park(&o->waiter, &o->seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
 	                     deadline);
-	if (rc == 1) {
-		have = look(o);
-		o->waiter.stats.caps_found += have > 0;
-		return have ? have : verdict(o);
-	}
 	if (rc == -EINTR && (o->flags & MYELON_F_EINTR))
 		return mye_fail_static(-EINTR, "observe: a signal came");
 	if (rc == -EFAULT)
 		return mye_fail(-EPROTO, "ring %s: its control file was truncated",
 		                o->seg.place.name);
-	return look(o);
+	have = look(o);
+	o->waiter.stats.caps_found += rc == 1 && have > 0;
+	return have;
 }
 
 static int64_t try_verdict(struct mye_observer *o)
@@ -245,10 +242,8 @@ static int64_t wait_loop(struct mye_observer *o, int64_t deadline)
 
 		if (step == MYE_STEP_PARK) {
 			have = o->seg.writable ? park(o, deadline) : nap(o, deadline);
-			if (have == 0 && !o->seg.writable && e.now_ns - e.asked_ns >= MYE_ASK_NS) {
-				e.asked_ns = e.now_ns;
+			if (have == 0 && mye_peer_due(&o->peer))
 				have = verdict(o);
-			}
 			continue;
 		}
 		if (step == MYE_STEP_ASK ||
@@ -261,6 +256,8 @@ static int64_t wait_loop(struct mye_observer *o, int64_t deadline)
 			if (have == 0 && w->strategy != MYELON_WAIT_SPIN)
 				mye_cpu_relax();
 		}
+		if (have == 0 && step == MYE_STEP_TIMEOUT && mye_peer_due(&o->peer))
+			have = verdict(o);
 		if (have == 0 && step == MYE_STEP_TIMEOUT)
 			have = mye_fail_static(-ETIMEDOUT, "observe: the deadline passed");
 	}

@@ -42,7 +42,6 @@ int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
 		return peer->verdict;
 	state = load_state(seg);
 	peer->asked_ns = mye_now();
-	peer->empty_tries = 0;
 	if (state == MYE_PRODUCER_CLOSED)
 		return -EPIPE;
 	return mye_role_held(seg, MYE_LOCK_PRODUCER) == 0 ? -EOWNERDEAD : 0;
@@ -63,10 +62,7 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
 		seg->place.name, seg->producer->identity.pid);
 }
 
-bool mye_peer_due(struct mye_peer *peer)
+bool mye_peer_due(const struct mye_peer *peer)
 {
-	if (++peer->empty_tries < MYE_ASK_TRIES)
-		return false;
-	peer->empty_tries = 0;
-	return mye_now() - peer->asked_ns >= MYE_ASK_NS;
+	return mye_now_coarse() - peer->asked_ns >= MYE_ASK_NS;
 }

@@ -8,8 +8,6 @@
 
 #include "ring/ring.h"
 
-#define MYE_ASK_TRIES 256 /* empty try calls between looks at the clock */
-
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
 
 /* Cheap, without a system call: may there be a verdict? True if the producer closed or the epoch moved. */
@@ -24,7 +22,10 @@ int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg);
 /* @return the verdict if it still holds (kept for later calls, sentence set), 0 if the epoch moved. */
 int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int verdict);
 
-/* For try calls: is it time to ask again? Reads the clock every MYE_ASK_TRIES calls. */
-bool mye_peer_due(struct mye_peer *peer);
+/*
+ * Is it time to ask again: 10 ms after the last time, in whichever call that was? Asked before every
+ * answer that says "nothing there", so that it does not depend on how long a call may wait.
+ */
+bool mye_peer_due(const struct mye_peer *peer);
 
 #endif

@@ -175,15 +175,32 @@ static void announce_takeover(struct mye_producer *p)
 	mye_identify(&page->identity);
 	__atomic_store_n(&page->slow.wait, p->waiter.strategy, __ATOMIC_RELAXED);
 	mye_point();
-	/* Release: pairs with the acquire load of the epoch in consumers (verdict). */
-	__atomic_store_n(&page->slow.epoch, page->slow.epoch + 1, __ATOMIC_RELEASE);
-	mye_point();
-	/* Release: pairs with the acquire load of the state in consumers; the epoch is visible first. */
+	/* Release: pairs with the acquire load of the state in consumers. Before the epoch: a reader
+	   must not find the new epoch with the old "closed". */
 	__atomic_store_n(&page->slow.state, MYE_PRODUCER_OPEN, __ATOMIC_RELEASE);
+	mye_point();
+	/* Release: pairs with the acquire load of the epoch in consumers (peer.c). */
+	__atomic_store_n(&page->slow.epoch, page->slow.epoch + 1, __ATOMIC_RELEASE);
 	mye_point();
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
 	mye_ring_bell(&p->seg.shared->space.bell, &p->seg.shared->space.wake_ns);
+}
+
+/* A takeover that failed leaves the ring as it was: still dead, or still closed; never removed by us. */
+static void give_back(struct mye_producer *p, bool closed)
+{
+	struct mye_shared_page *sh = p->seg.shared;
+
+	p->hot.end = p->hot.claimed = p->hot.next;
+	p->magic = 0;
+	if (closed)
+		/* Release: pairs with the acquire load of the state in consumers. */
+		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
+		                 __ATOMIC_RELEASE);
+	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
+	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	handle_drop(p);
 }
 
 int mye_producer_takeover(struct myelon_producer **out, const char *name,
@@ -192,6 +209,7 @@ int mye_producer_takeover(struct myelon_producer **out, const char *name,
 	struct myelon_open_opts opts;
 	struct mye_attach want = {.role = MYE_ROLE_PRODUCER, .kind = kind};
 	struct mye_producer *p;
+	bool closed;
 	int rc;
 
 	if (!out)
@@ -221,10 +239,11 @@ int mye_producer_takeover(struct myelon_producer **out, const char *name,
 	}
 	arm(p, opts.wait, opts.flags);
 	p->hold_by_count = true;
+	closed = p->seg.producer->slow.state == MYE_PRODUCER_CLOSED;
 	announce_takeover(p);
 	rc = wait_for_timeout(p, &opts.wait_for, opts.wait_timeout_ns);
 	if (rc < 0) {
-		myelon_producer_close(&p->hot);
+		give_back(p, closed);
 		return rc;
 	}
 	*out = &p->hot;
@@ -264,6 +283,19 @@ void myelon_producer_close(struct myelon_producer *hot)
 	handle_drop(p);
 }
 
+/* Why a wait for room, or until all is read, ended. */
+static const char *blocked(int rc)
+{
+	switch (rc) {
+	case -ECANCELED:
+		return "claim: interrupted";
+	case -EINTR:
+		return "claim: a signal came";
+	default:
+		return "claim: no room; the slowest consumer has not released enough";
+	}
+}
+
 int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline)
 {
 	struct mye_producer *p = mye_producer_of(hot);
@@ -284,11 +316,8 @@ int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline)
 		return rc;
 	if (!mye_gate_extend(p, n, false)) {
 		rc = deadline == MYELON_TRY ? -EAGAIN : mye_room_wait(p, n, deadline);
-		if (rc < 0)
-			mye_fail_static(rc, rc == -ECANCELED
-			                            ? "claim: interrupted"
-			                            : "claim: no room; the slowest consumer "
-			                              "has not released enough");
+		if (rc < 0 && rc != -EPROTO)
+			mye_fail_static(rc, blocked(rc));
 	}
 	mye_call_end(&p->in_call);
 #ifdef MYE_SINGLE_MAP

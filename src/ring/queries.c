@@ -109,7 +109,9 @@ int myelon_producer_wait_consumed(struct myelon_producer *hot, int64_t seq, int6
 	if (mye_gate_minimum(p) < seq)
 		rc = deadline == MYELON_TRY ? -EAGAIN : mye_consumed_wait(p, seq, deadline);
 	mye_call_end(&p->in_call);
-	if (rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ECANCELED)
+	if (rc == -ECANCELED || rc == -EINTR)
+		mye_fail_static(rc, "waiting until everything is read: interrupted");
+	if (rc == -EAGAIN || rc == -ETIMEDOUT)
 		mye_fail_static(rc,
 		                "waiting until everything is read: not everybody has released it");
 	return rc;

@@ -61,10 +61,9 @@ struct mye_producer {
 
 /* What a reader knows of the producer's life (peer.c). */
 struct mye_peer {
-	uint64_t epoch;       /* as last seen */
-	int verdict;          /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
-	int64_t asked_ns;     /* when its lock was last asked for */
-	uint32_t empty_tries; /* try calls since then */
+	uint64_t epoch;   /* as last seen */
+	int verdict;      /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
+	int64_t asked_ns; /* when its lock was last asked for */
 };
 
 struct mye_consumer {

@@ -135,6 +135,8 @@ struct mye_shared_page {
 	} MYE_ALIGNED bell;
 	struct {
 		uint64_t generation; /* whoever changes the gating set: +1; producer */
+		uint64_t
+			joined; /* joiners, +1 when a new id has its start; producer: ends the hold */
 	} MYE_ALIGNED join;
 	struct {
 		uint32_t

@@ -22,6 +22,7 @@
 
 /* Clock. */
 int64_t mye_now(void);       /* CLOCK_MONOTONIC, ns */
+int64_t mye_now_coarse(void); /* the same, some ms behind, in a few ns */
 uint64_t mye_realtime(void); /* CLOCK_REALTIME, ns */
 /* Sleep until an absolute CLOCK_MONOTONIC time. @return 0, or -EINTR (not
  * retried). */

@@ -166,10 +166,11 @@ void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e)
 /* A wake was seen @p late ns after it was sent, parking took @p entry ns: both together are the price. */
 static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 {
-	int64_t sample = entry + late;
+	int64_t most = 10 * COST_MAX_NS, sample;
 
-	if (entry < 0 || late <= 0 || sample > 10 * COST_MAX_NS)
+	if (entry < 0 || entry > most || late <= 0 || late > most)
 		return;
+	sample = entry + late;
 	w->cost_ns += (sample - w->cost_ns) / 8;
 	if (w->cost_ns < COST_MIN_NS)
 		w->cost_ns = COST_MIN_NS;
@@ -194,7 +195,8 @@ int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const u
 	now = mye_now();
 	recount(w, seg, now);
 	if (rc == 0)
-		learn_cost(w, entry, now - (int64_t)__atomic_load_n(wake_ns, __ATOMIC_RELAXED));
+		learn_cost(w, entry,
+		           (int64_t)((uint64_t)now - __atomic_load_n(wake_ns, __ATOMIC_RELAXED)));
 	if (rc != -ETIMEDOUT || deadline <= cap)
 		return rc;
 	if (w->no_barrier)

@@ -72,6 +72,7 @@ static const struct field fields[] = {
 	F("S+", mye_shared_page, bell.doorbell),
 	F("S+", mye_shared_page, bell.wake_ns),
 	F("S+", mye_shared_page, join.generation),
+	F("S+", mye_shared_page, join.joined),
 	F("S+", mye_shared_page, space.bell),
 	F("S+", mye_shared_page, space.wake_ns),
 	F("S+", mye_shared_page, lease),
