@@ -21,9 +21,9 @@
 #include "sys/points.h"
 
 /* Clock. */
-int64_t mye_now(void);       /* CLOCK_MONOTONIC, ns */
+int64_t mye_now(void);        /* CLOCK_MONOTONIC, ns */
 int64_t mye_now_coarse(void); /* the same, some ms behind, in a few ns */
-uint64_t mye_realtime(void); /* CLOCK_REALTIME, ns */
+uint64_t mye_realtime(void);  /* CLOCK_REALTIME, ns */
 /* Sleep until an absolute CLOCK_MONOTONIC time. @return 0, or -EINTR (not
  * retried). */
 int mye_sleep_until(int64_t deadline);
