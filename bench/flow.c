@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 #include "flow.h"
+#include "cli.h"
 #include "clock.h"
 #include "limit.h"
 #include "payload.h"
@@ -21,6 +22,17 @@ uint64_t bench_flow_messages(const struct bench_options *o, uint32_t consumers, 
 	if (o->rate > 0 && (double)n > o->rate / 5)
 		n = (uint64_t)(o->rate / 5);
 	return n < 2000 ? 2000 : n;
+}
+
+void bench_flow_note_few(const struct bench_flow *f)
+{
+	uint32_t window = bench_ring_messages(&f->ring);
+
+	if (f->rate > 0 || f->messages / 2 >= window)
+		return;
+	cli_note("bench %s: %llu messages are less than two windows of %u, so the rates are those "
+	         "of filling and emptying the ring: use a larger --messages or a smaller --window",
+	         f->ring.o->bench, (unsigned long long)f->messages, window);
 }
 
 /* Waits for the scheduled time of message @seq. */
@@ -119,9 +131,19 @@ static inline void after_peek(const struct bench_flow *f, struct reading *r)
 	}
 }
 
+/* Never so much that the time begins with nothing left to be timed. */
+static uint32_t most_at_once(const struct bench_flow *f, uint32_t all)
+{
+	uint64_t quarter = f->messages / 4;
+
+	if (f->peek && f->peek < all)
+		all = f->peek;
+	return quarter < all ? (uint32_t)quarter : all;
+}
+
 static int read_raw(struct bench_flow *f, struct reading *r)
 {
-	uint32_t most = f->peek ? f->peek : MYELON_ALL;
+	uint32_t most = most_at_once(f, MYELON_ALL);
 	size_t slot = f->ring.slot;
 
 	while (r->next < f->messages) {
@@ -145,7 +167,7 @@ static int read_raw(struct bench_flow *f, struct reading *r)
 
 static int read_framed(struct bench_flow *f, struct reading *r)
 {
-	uint32_t most = f->peek && f->peek < FRAMES ? f->peek : FRAMES;
+	uint32_t most = most_at_once(f, FRAMES);
 
 	while (r->next < f->messages) {
 		struct myelon_message m[FRAMES];

@@ -37,4 +37,7 @@ int bench_flow_run(struct bench_flow *f, struct bench_flow_result *result);
 /* Messages of one round, for as many deliveries whatever the number of consumers. */
 uint64_t bench_flow_messages(const struct bench_options *o, uint32_t consumers, uint64_t work_ns);
 
+/* Says so if these are too few for the rate of a stream. */
+void bench_flow_note_few(const struct bench_flow *f);
+
 #endif

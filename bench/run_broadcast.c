@@ -90,6 +90,7 @@ static int add_variant(struct bench *b, uint32_t consumers, enum myelon_wait pro
 	f->messages = bench_flow_messages(o, consumers, work_ns);
 	f->work_ns = work_ns;
 	f->rate = o->rate;
+	bench_flow_note_few(f);
 	if (o->rate > 0) {
 		f->late = bench_shared(consumers * sizeof(*f->late));
 		v->late = calloc(1, sizeof(*v->late));

@@ -135,6 +135,7 @@ static int open_bench(struct bench *b)
 		f->peek = (uint32_t)o->peek;
 		f->messages = bench_flow_messages(o, f->consumers, 0);
 	}
+	bench_flow_note_few(&b->subject[0].flow);
 	if (bench_limit_open(&b->limit, o, bench_ring_bytes_each(r), bench_ring_messages(r)) < 0)
 		return -1;
 	b->limit.near_stream = true;

@@ -39,10 +39,12 @@ if bench != "limit":
     need(r["cpu_s"], ["producer", "consumers"], "cpu_s")
 if r["bench"] != bench:
     sys.exit(f"bench is {r['bench']}")
+if bench in ("signal", "broadcast") and not r["throughput"]["msgs_per_s"] > 0:
+    sys.exit("nothing was timed")
 if r["verified"] is not True:
     sys.exit("not verified")
 for k, v in r["limit"].items():
-    if k.endswith("_ns") and not v > 0:
+    if k.endswith(("_ns", "_per_s")) and not v > 0:
         sys.exit(f"limit.{k} is {v}")
 PY
 
@@ -76,6 +78,8 @@ run broadcast --rounds 1 --messages 5000
 run broadcast --rounds 1 --messages 5000 --layer framed --consumers 8 --wait adaptive,park,sleep
 run broadcast --rounds 1 --messages 5000 --compare-consumers 1,8
 run broadcast --rounds 1 --messages 3000 --consumers 1 --work 1us --compare-producer-wait park,spin-pause
+run broadcast --rounds 1 --messages 1000 --consumers 4
+run broadcast --rounds 1 --messages 100 --layer framed
 run broadcast --rounds 1 --messages 2000 --rate 20k
 run idle --seconds 0.2s --wait park,adaptive,sleep --consumers 3
 
