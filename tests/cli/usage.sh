@@ -34,6 +34,7 @@ wrong pub a --slot 1T
 wrong pub a --slot -64
 wrong pub a --slot 99999999999999999999
 wrong pub a --window 17179869184G
+wrong pub a --window 4G
 wrong pub a --wait-for 1025
 wrong pub a --wait-prefix p
 wrong pub a --wait-prefix p:0
