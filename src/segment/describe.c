@@ -172,7 +172,7 @@ bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
 	out->gating = gating(state);
 	published = load_published(seg);
 	out->cursor = load_cursor(e, published);
-	out->lag = (uint64_t)(published - out->cursor);
+	out->lag = (uint64_t)published - (uint64_t)out->cursor;
 	out->lost = __atomic_load_n(&e->slow.lost, __ATOMIC_RELAXED);
 	return true;
 }

@@ -283,6 +283,10 @@ Test(describe, tells_words_locks_and_what_is_out_of_range_as_if_it_were_in)
 	cr_assert_eq(entry[2].id[3], '?');
 	cr_assert_eq(entry[3].state, MYELON_PEER_ABSENT);
 	cr_assert_eq(entry[3].gating, 0);
+	p.producer->hot.published = INT64_MAX;
+	cr_assert_eq(myelon_ring_consumers("told", NULL, keep_entry, entry), 0);
+	cr_assert_eq(entry[2].lag, 1ull << 63);
+	p.producer->hot.published = 99;
 	cr_assert_eq(myelon_ring_list(NULL, keep_info, &listed), 0);
 	cr_assert_eq(memcmp(&listed, &info, sizeof(info)), 0);
 	help_die(&p);
