@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 #include "base/handle.h"
@@ -11,6 +12,9 @@
 /* Descriptor + 1; 0: unused. */
 static int table[TABLE_SIZE];
 static unsigned int top; /* all above is unused */
+/* Held across fork, so that it waits for who is between enter and leave. Taken before lock. */
+static pthread_mutex_t window = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local int cancel_state;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int hook_error;
@@ -25,16 +29,21 @@ static size_t page_round(size_t bytes)
 void *mye_handle_alloc(size_t bytes)
 {
 	size_t rounded = page_round(bytes);
+	bool wiped = false;
 	void *handle;
 	int rc = -ENOMEM;
 
+	mye_fork_enter();
 	if (rounded >= bytes && rounded)
 		rc = mye_map_private(rounded, &handle);
+	if (rc == 0)
+		wiped = mye_wipeonfork(handle, rounded) == 0;
+	mye_fork_leave();
 	if (rc) {
 		mye_fail(rc, "no memory for a handle of %zu bytes", bytes);
 		return NULL;
 	}
-	if (mye_wipeonfork(handle, rounded))
+	if (!wiped)
 		mye_warn("this kernel cannot wipe memory at fork: a forked child must not use "
 		         "handles of its parent");
 	return handle;
@@ -49,12 +58,14 @@ void mye_handle_free(void *handle, size_t bytes)
  * its number might already be somebody else's. */
 static void before_fork(void)
 {
+	pthread_mutex_lock(&window);
 	pthread_mutex_lock(&lock);
 }
 
 static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&window);
 }
 
 static void after_fork_in_child(void)
@@ -68,11 +79,51 @@ static void after_fork_in_child(void)
 	}
 	top = 0;
 	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&window);
 }
 
 static void install(void)
 {
 	hook_error = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void mye_fork_enter(void)
+{
+	int state;
+
+	pthread_once(&once, install);
+	/* open() is where a thread is cancelled; with the lock held no fork would ever return. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pthread_mutex_lock(&window);
+	cancel_state = state;
+}
+
+void mye_fork_leave(void)
+{
+	int state = cancel_state;
+
+	pthread_mutex_unlock(&window);
+	pthread_setcancelstate(state, NULL);
+}
+
+int mye_fork_keep(int fd)
+{
+	int rc = fd < 0 ? fd : mye_fork_register(fd);
+
+	if (rc == 0)
+		return fd;
+	mye_close(fd);
+	return rc;
+}
+
+int mye_fork_open_dir(const char *path)
+{
+	int fd;
+
+	mye_fork_enter();
+	fd = mye_fork_keep(mye_open_dir(path));
+	mye_fork_leave();
+	return fd;
 }
 
 int mye_fork_register(int fd)
@@ -114,6 +165,7 @@ void mye_fork_close(int fd)
 	}
 	while (top && !table[top - 1])
 		top--;
+	mye_lock_drop_all(fd);
 	mye_close(fd);
 	pthread_mutex_unlock(&lock);
 }

@@ -20,12 +20,27 @@ void *mye_handle_alloc(size_t bytes);
 void mye_handle_free(void *handle, size_t bytes);
 
 /*
+ * No fork of another thread comes between these two: what is opened or mapped in between is also
+ * registered, or marked by madvise, in between, or a child keeps it, and with it the locks, for its
+ * life. Short, not nested, and nothing in between waits, fills memory or calls the user.
+ */
+void mye_fork_enter(void);
+void mye_fork_leave(void);
+/* In between, on what an open returned: registered, or closed again. @return @p fd or negative errno. */
+int mye_fork_keep(int fd);
+/* mye_open_dir() like that; to be closed by mye_fork_close(). */
+int mye_fork_open_dir(const char *path);
+
+/*
  * Register @p fd to be closed in a forked child. Every descriptor a handle
- * keeps open is registered right after it is opened. @return 0, or -EMFILE when
+ * keeps open is registered before the mye_fork_leave() that follows its opening. @return 0, or -EMFILE when
  * the table (4096) is full.
  */
 int mye_fork_register(int fd);
-/* Unregister and close @p fd; < 0 is ignored. */
+/*
+ * Unregister @p fd, give up the locks of its open file and close it; < 0 is ignored. Closing alone is
+ * not enough: a mapping, or a child of fork or vfork until its exec, keeps the open file.
+ */
 void mye_fork_close(int fd);
 
 #endif

@@ -16,7 +16,7 @@
 static int open_control(struct mye_segment *seg)
 {
 	struct stat st;
-	int fd = mye_control_open_file(seg->dir_fd, &seg->place, true, &st), rc;
+	int fd = mye_control_open_file(seg->dir_fd, &seg->place, true, &st);
 
 	seg->writable = fd >= 0;
 	/* An observer needs no more than to read. */
@@ -24,11 +24,6 @@ static int open_control(struct mye_segment *seg)
 		fd = mye_control_open_file(seg->dir_fd, &seg->place, false, &st);
 	if (fd < 0)
 		return fd;
-	rc = mye_fork_register(fd);
-	if (rc < 0) {
-		mye_close(fd);
-		return rc;
-	}
 	seg->control_fd = fd;
 	seg->control_dev = st.st_dev;
 	seg->control_ino = st.st_ino;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "segment/control.h"
 #include "segment/map.h"
 
@@ -32,8 +33,11 @@ static int denied(int rc, int dir_fd, const struct mye_place *place, const char 
 int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writable, struct stat *st)
 {
 	char path[MYE_TEXT_MAX];
-	int fd = mye_open_at(dir_fd, place->file, writable), rc;
+	int fd, rc;
 
+	mye_fork_enter();
+	fd = mye_fork_keep(mye_open_at(dir_fd, place->file, writable));
+	mye_fork_leave();
 	if (fd == -ENOENT)
 		return fd;
 	mye_place_path(place, path, sizeof(path));
@@ -46,7 +50,7 @@ int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writab
 		                writable ? " for writing" : "", myelon_strerror(fd));
 	rc = mye_fstat(fd, st);
 	if (rc < 0) {
-		mye_close(fd);
+		mye_fork_close(fd);
 		return mye_fail(rc, "%s cannot be looked at: %s", path, myelon_strerror(rc));
 	}
 	return fd;
@@ -59,14 +63,14 @@ int mye_control_open(struct mye_control *c, const struct mye_place *place, bool 
 
 	memset(c, 0, sizeof(*c));
 	c->fd = -1;
-	c->dir_fd = mye_open_dir(place->dir);
+	c->dir_fd = mye_fork_open_dir(place->dir);
 	if (c->dir_fd < 0)
 		return mye_dir_failed(c->dir_fd, place->dir);
 	c->fd = mye_control_open_file(c->dir_fd, place, writable, &c->st);
 	if (c->fd < 0) {
 		int rc = c->fd;
 
-		mye_close(c->dir_fd);
+		mye_fork_close(c->dir_fd);
 		c->dir_fd = -1;
 		return rc;
 	}
@@ -87,11 +91,8 @@ int mye_control_open(struct mye_control *c, const struct mye_place *place, bool 
 
 void mye_control_close(struct mye_control *c)
 {
-	/* Closing alone is not enough while a child forked by another thread has a copy. */
-	if (c->fd >= 0)
-		mye_lock_set(c->fd, MYE_LOCK_LIFE, MYE_LOCK_NONE);
-	mye_close(c->fd);
-	mye_close(c->dir_fd);
+	mye_fork_close(c->fd);
+	mye_fork_close(c->dir_fd);
 	c->fd = c->dir_fd = -1;
 }
 
@@ -145,14 +146,15 @@ void mye_control_unmap(struct mye_segment *seg)
 static int map_part(struct mye_segment *seg, size_t from, size_t to, bool write)
 {
 	unsigned char *at = seg->control + from;
-	int rc;
 
-	if (from == to)
-		return 0;
-	rc = mye_map_fixed(at, to - from, seg->control_fd, from, write ? MYE_MAP_WRITE : 0);
-	if (rc == 0)
-		rc = mye_populate(at, to - from, write);
-	return rc;
+	return from == to ? 0
+	                  : mye_map_fixed(at, to - from, seg->control_fd, from,
+	                                  write ? MYE_MAP_WRITE : 0);
+}
+
+static int populate_part(struct mye_segment *seg, size_t from, size_t to, bool write)
+{
+	return from == to ? 0 : mye_populate(seg->control + from, to - from, write);
 }
 
 /* Pages that only others write are read-only: a stray store faults in its author. */
@@ -168,8 +170,20 @@ static int map_all(struct mye_segment *seg)
 	seg->control = at;
 	if (!seg->writable)
 		fixed = bytes;
+	mye_fork_enter();
 	rc = map_part(seg, 0, fixed, false);
-	return rc == 0 ? map_part(seg, fixed, bytes, true) : rc;
+	if (rc == 0)
+		rc = map_part(seg, fixed, bytes, true);
+	if (rc == 0)
+		rc = mye_dontfork(at, bytes);
+	if (rc < 0) {
+		mye_unmap(at, bytes);
+		seg->control = NULL;
+	}
+	mye_fork_leave();
+	if (rc == 0)
+		rc = populate_part(seg, 0, fixed, false);
+	return rc == 0 ? populate_part(seg, fixed, bytes, true) : rc;
 }
 
 void mye_control_unmap(struct mye_segment *seg)
@@ -188,8 +202,6 @@ int mye_control_map(struct mye_segment *seg)
 	size_t bytes = seg->header.control_bytes, unit = seg->header.page_unit;
 	int rc = map_all(seg);
 
-	if (rc == 0)
-		rc = mye_dontfork(seg->control, bytes);
 	if (rc < 0) {
 		mye_control_unmap(seg);
 		if (rc == -EFAULT)

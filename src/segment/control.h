@@ -50,7 +50,7 @@ struct mye_control {
 /* @return 0 (see valid), -ENOENT, -EACCES, -EPROTO (not a regular file). */
 int mye_control_open(struct mye_control *c, const struct mye_place *place, bool writable);
 void mye_control_close(struct mye_control *c);
-/* Open the file itself. @return descriptor, or as mye_control_open(). */
+/* Open the file itself, to be closed by mye_fork_close(). @return descriptor, or as mye_control_open(). */
 int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writable,
                           struct stat *st);
 /* Ours, root's, or anybody's if the flags say so. @return 0, -EPERM. */

@@ -21,16 +21,12 @@ void mye_segment_begin(struct mye_segment *seg, enum mye_role role)
 
 int mye_segment_open_dir(struct mye_segment *seg)
 {
-	int fd = mye_open_dir(seg->place.dir), rc;
+	int fd = mye_fork_open_dir(seg->place.dir);
 
 	if (fd < 0)
 		return mye_dir_failed(fd, seg->place.dir);
-	rc = mye_fork_register(fd);
-	if (rc < 0)
-		mye_close(fd);
-	else
-		seg->dir_fd = fd;
-	return rc;
+	seg->dir_fd = fd;
+	return 0;
 }
 
 static int make_data(struct mye_segment *seg, const struct myelon_ring_opts *o, struct mye_data *d)
@@ -111,7 +107,9 @@ static int open_private(struct mye_segment *seg, mode_t mode)
 			return rc;
 		snprintf(seg->temp, sizeof(seg->temp), MYE_TEMP_PREFIX "%016llx%016llx",
 		         (unsigned long long)r[0], (unsigned long long)r[1]);
-		fd = mye_create_excl(seg->dir_fd, seg->temp, mode);
+		mye_fork_enter();
+		fd = mye_fork_keep(mye_create_excl(seg->dir_fd, seg->temp, mode));
+		mye_fork_leave();
 		if (fd < 0)
 			return fd;
 		rc = mye_lock_set(fd, MYE_LOCK_LIFE, MYE_LOCK_SHARED);
@@ -119,7 +117,7 @@ static int open_private(struct mye_segment *seg, mode_t mode)
 			rc = mye_fstat(fd, &st);
 		if (rc == 0 && st.st_nlink > 0)
 			return fd;
-		mye_close(fd);
+		mye_fork_close(fd);
 		if (rc < 0 && rc != -EAGAIN)
 			return rc;
 	}
@@ -132,18 +130,16 @@ static int open_control(struct mye_segment *seg)
 	struct stat st;
 	int fd = -EOPNOTSUPP, rc;
 
-	if (mye_stat_at(-1, "/proc/self/fd", &st) == 0)
-		fd = mye_open_tmpfile(seg->dir_fd, mode);
+	if (mye_stat_at(-1, "/proc/self/fd", &st) == 0) {
+		mye_fork_enter();
+		fd = mye_fork_keep(mye_open_tmpfile(seg->dir_fd, mode));
+		mye_fork_leave();
+	}
 	if (fd == -EOPNOTSUPP)
 		fd = open_private(seg, mode);
 	if (fd < 0) {
 		seg->temp[0] = '\0';
 		return fd;
-	}
-	rc = mye_fork_register(fd);
-	if (rc < 0) {
-		mye_close(fd);
-		return rc;
 	}
 	seg->control_fd = fd;
 	rc = mye_fstat(fd, &st);

@@ -81,19 +81,17 @@ static int lock_file(const struct search *s, const char *dir, int fd)
 /* @return 0, -ENOENT without a sentence if it is not in there, or what is wrong with it. */
 static int open_in(struct search *s, const char *dir, int dir_fd)
 {
-	int fd = mye_open_at(dir_fd, s->name, s->writable), rc;
+	int fd, rc;
 
+	mye_fork_enter();
+	fd = mye_fork_keep(mye_open_at(dir_fd, s->name, s->writable));
+	mye_fork_leave();
 	if (fd == -ENOENT)
 		return fd;
 	if (fd < 0)
 		return mye_fail(fd, "cannot open data file %s/%s of ring '%s': %s", dir, s->name,
 		                s->seg->place.name,
 		                fd == -ELOOP ? "it is a symbolic link" : myelon_strerror(fd));
-	rc = mye_fork_register(fd);
-	if (rc) {
-		mye_close(fd);
-		return rc;
-	}
 	rc = check_file(s, dir, fd);
 	if (rc == 0)
 		rc = lock_file(s, dir, fd);
@@ -122,13 +120,13 @@ static int open_in_mounts(struct search *s)
 		count += more;
 	/* A file of this name that is not it proves nothing about the next directory. */
 	for (i = 0; i < count && rc; i++) {
-		dir_fd = mye_open_dir(mounts[i].dir);
+		dir_fd = mye_fork_open_dir(mounts[i].dir);
 		if (dir_fd < 0)
 			continue;
 		here = open_in(s, mounts[i].dir, dir_fd);
 		if (here != -ENOENT)
 			rc = here;
-		mye_close(dir_fd);
+		mye_fork_close(dir_fd);
 	}
 	free(mounts);
 	return rc;
@@ -189,7 +187,6 @@ int mye_data_map(struct mye_segment *seg, bool writable)
 		return mye_fail(rc, "cannot read in the data of ring '%s' (%s): %s",
 		                seg->place.name, mye_bytes_text(bytes).text, myelon_strerror(rc));
 	}
-	mye_dontfork(map, MYE_MIRRORS * bytes);
 	seg->data = map;
 	return 0;
 }

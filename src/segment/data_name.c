@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "hugepages/hugepages.h"
 #include "segment/data.h"
 #include "sys/sys.h"
@@ -75,13 +76,13 @@ struct seen {
 static bool is_new(struct seen *seen, const char *dir)
 {
 	struct stat st;
-	int fd = mye_open_dir(dir), i;
+	int fd = mye_fork_open_dir(dir), i;
 	bool ok;
 
 	if (fd < 0)
 		return false;
 	ok = mye_fstat(fd, &st) == 0;
-	mye_close(fd);
+	mye_fork_close(fd);
 	for (i = 0; ok && i < seen->count; i++)
 		ok = seen->dev[i] != st.st_dev || seen->ino[i] != st.st_ino;
 	if (ok) {

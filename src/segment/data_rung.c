@@ -75,7 +75,9 @@ static int open_private(struct attempt *a)
 	snprintf(a->temp, sizeof(a->temp), MYE_DATA_TEMP_PREFIX "%016" PRIx64 "%016" PRIx64,
 	         a->d->nonce[0], a->d->nonce[1]);
 	for (tries = 0; tries < 3; tries++) {
-		fd = mye_create_excl(a->dir_fd, a->temp, a->d->mode);
+		mye_fork_enter();
+		fd = mye_fork_keep(mye_create_excl(a->dir_fd, a->temp, a->d->mode));
+		mye_fork_leave();
 		if (fd < 0)
 			break;
 		rc = mye_lock_set(fd, MYE_LOCK_DATA, MYE_LOCK_SHARED);
@@ -85,7 +87,7 @@ static int open_private(struct attempt *a)
 			return fd;
 		if (rc && rc != -EAGAIN)
 			mye_unlink_at(a->dir_fd, a->temp);
-		mye_close(fd);
+		mye_fork_close(fd);
 		fd = rc ? rc : -EBUSY;
 		if (rc && rc != -EAGAIN)
 			break;
@@ -98,23 +100,18 @@ static int make_file(struct attempt *a)
 {
 	int rc;
 
-	a->dir_fd = mye_open_dir(a->rung->dir);
+	a->dir_fd = mye_fork_open_dir(a->rung->dir);
 	if (a->dir_fd < 0)
 		return refuse(a, a->dir_fd, "the directory cannot be opened");
-	a->fd = mye_open_tmpfile(a->dir_fd, a->d->mode);
+	mye_fork_enter();
+	a->fd = mye_fork_keep(mye_open_tmpfile(a->dir_fd, a->d->mode));
+	mye_fork_leave();
 	if (a->fd == -EOPNOTSUPP)
 		a->fd = open_private(a);
 	if (a->fd == -ENOSPC)
 		return no_room(a);
 	if (a->fd < 0)
 		return refuse(a, a->fd, "no file can be made there");
-	rc = mye_fork_register(a->fd);
-	if (rc) {
-		snprintf(a->why, a->cap, "too many descriptors");
-		mye_close(a->fd);
-		a->fd = -1;
-		return rc;
-	}
 	rc = mye_lock_set(a->fd, MYE_LOCK_DATA, MYE_LOCK_SHARED);
 	if (rc)
 		return refuse(a, rc, "it cannot be locked");
@@ -345,14 +342,12 @@ int mye_rung_build(struct mye_data *d, const struct mye_rung *rung, char *why, s
 	}
 	if (rc == 0)
 		rc = verify_node(&a);
-	if (rc == 0 && mye_dontfork(a.map, MYE_MIRRORS * a.bytes))
-		mye_warn("the data of '%s' will be visible to forked children", d->place->name);
 	if (rc == 0)
 		rc = keep(&a);
 	if (rc == 0)
 		rc = link_file(&a);
 	if (rc)
 		roll_back(&a);
-	mye_close(a.dir_fd);
+	mye_fork_close(a.dir_fd);
 	return rc;
 }

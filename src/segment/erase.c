@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "segment/control.h"
 #include "segment/data.h"
 
@@ -65,15 +66,13 @@ static int erase_locked(struct mye_data_erase *e, int dir_fd, int fd, const stru
 		rc = MYE_ERASE_KEPT;
 	else if ((rc = mye_unlink_at(dir_fd, e->name)) == 0)
 		rc = MYE_ERASED;
-	/* Closing alone is not enough while a child forked by another thread has a copy. */
-	mye_lock_set(fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	return rc;
 }
 
 int mye_erase_data(struct mye_data_erase *e)
 {
 	struct stat st;
-	int dir_fd = mye_open_dir(e->dir), fd, rc;
+	int dir_fd = mye_fork_open_dir(e->dir), fd, rc;
 
 	if (dir_fd < 0)
 		return dir_fd == -ENOENT ? MYE_ERASE_GONE : dir_fd;
@@ -82,17 +81,18 @@ int mye_erase_data(struct mye_data_erase *e)
 	                (e->ino && (st.st_ino != e->ino || st.st_dev != e->dev)))) {
 		rc = MYE_ERASE_KEPT;
 	} else if (rc == 0) {
-		fd = mye_open_at(dir_fd, e->name, true);
+		mye_fork_enter();
+		fd = mye_fork_keep(mye_open_at(dir_fd, e->name, true));
+		mye_fork_leave();
 		rc = fd < 0 ? fd : mye_fstat(fd, &st);
 		if (rc == 0 && (!S_ISREG(st.st_mode) || st.st_uid != e->owner ||
 		                (e->ino && (st.st_ino != e->ino || st.st_dev != e->dev))))
 			rc = MYE_ERASE_KEPT;
 		else if (rc == 0)
 			rc = erase_locked(e, dir_fd, fd, &st);
-		if (fd >= 0)
-			mye_close(fd);
+		mye_fork_close(fd);
 	}
-	mye_close(dir_fd);
+	mye_fork_close(dir_fd);
 	return rc == -ENOENT ? MYE_ERASE_GONE : rc;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "segment/control.h"
 #include "segment/data.h"
 
@@ -113,11 +114,11 @@ static int clear_stray_data(const struct mye_place *place, uint32_t flags)
 	int dir_fd, rc;
 
 	mye_data_name(name, sizeof(name), place, none);
-	dir_fd = mye_open_dir(place->dir);
+	dir_fd = mye_fork_open_dir(place->dir);
 	if (dir_fd < 0)
 		return dir_fd;
 	rc = mye_stat_at(dir_fd, name, &st);
-	mye_close(dir_fd);
+	mye_fork_close(dir_fd);
 	if (rc < 0)
 		return 0;
 	if (!(flags & MYELON_F_REPLACE_DEAD))

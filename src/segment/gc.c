@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "segment/control.h"
 #include "segment/data.h"
 
@@ -142,15 +143,18 @@ static int unfinished(struct gc *g, const char *file)
 {
 	struct stat st;
 	bool erased;
-	int fd = mye_open_at(g->dir_fd, file, true);
+	int fd;
 
+	mye_fork_enter();
+	fd = mye_fork_keep(mye_open_at(g->dir_fd, file, true));
+	mye_fork_leave();
 	if (fd < 0)
 		return 0;
 	erased = mye_fstat(fd, &st) == 0 && ours(g, &st) &&
 	         mye_lock_set(fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE) == 0 &&
 	         mye_name_leads_to(g->dir_fd, file, st.st_dev, st.st_ino) &&
 	         mye_unlink_at(g->dir_fd, file) == 0;
-	mye_close(fd);
+	mye_fork_close(fd);
 	return erased ? report(g, g->dir, file, (uint64_t)st.st_size, 0,
 	                       "left by a creator that was killed")
 	              : 0;
@@ -266,11 +270,11 @@ static int data_dir(void *ctx, const char *dir)
 	struct gc *g = ctx;
 
 	g->dir = dir;
-	g->dir_fd = mye_open_dir(dir);
+	g->dir_fd = mye_fork_open_dir(dir);
 	if (g->dir_fd < 0)
 		return 0;
 	mye_each_name(g->dir_fd, data_pass, g);
-	mye_close(g->dir_fd);
+	mye_fork_close(g->dir_fd);
 	return g->stopped;
 }
 
@@ -278,7 +282,7 @@ static int run(struct gc *g)
 {
 	int rc;
 
-	g->shm_fd = mye_open_dir(g->place.dir);
+	g->shm_fd = mye_fork_open_dir(g->place.dir);
 	if (g->shm_fd < 0)
 		return mye_dir_failed(g->shm_fd, g->place.dir);
 	rc = mye_fstat(g->shm_fd, &g->shm);
@@ -293,7 +297,7 @@ static int run(struct gc *g)
 			qsort(g->known, g->known_count, sizeof(*g->known), compare);
 		rc = mye_data_dirs(&g->place, data_dir, g);
 	}
-	mye_close(g->shm_fd);
+	mye_fork_close(g->shm_fd);
 	if (g->stopped)
 		return g->stopped;
 	if (rc < 0)

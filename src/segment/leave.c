@@ -7,7 +7,6 @@
 #include "base/handle.h"
 #include "segment/control.h"
 #include "segment/data.h"
-#include "segment/map.h"
 
 /* The data, our own hold given up first. It is known by its inode if we had it open. */
 static void erase_data(struct mye_segment *seg)
@@ -25,8 +24,6 @@ static void erase_data(struct mye_segment *seg)
 	e.dev = st.st_dev;
 	e.ino = st.st_ino;
 	mye_data_name(name, sizeof(name), &seg->place, seg->header.nonce);
-	/* Explicitly: a mapping keeps the open file, and its lock, alive after the descriptor. */
-	mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
 	mye_fork_close(seg->data_fd);
 	seg->data_fd = -1;
 	mye_erase_data(&e);
@@ -84,20 +81,6 @@ static void take_back(struct mye_segment *seg)
 		erase_data(seg);
 }
 
-/*
- * Closing gives the locks up, unless a mapping that other handles share (MYE_SINGLE_MAP) keeps the
- * open file alive.
- */
-static void unlock(struct mye_segment *seg)
-{
-	if (MYE_MIRRORS > 1)
-		return;
-	for (int64_t byte = 0; seg->control_fd >= 0 && byte <= MYE_LOCK_TABLE(seg); byte++)
-		mye_lock_set(seg->control_fd, byte, MYE_LOCK_NONE);
-	if (seg->data_fd >= 0)
-		mye_lock_set(seg->data_fd, MYE_LOCK_DATA, MYE_LOCK_NONE);
-}
-
 void mye_segment_leave(struct mye_segment *seg)
 {
 	if (!seg->open)
@@ -108,7 +91,7 @@ void mye_segment_leave(struct mye_segment *seg)
 		take_back(seg);
 	else if (seg->control_fd >= 0 && seg->joined)
 		mye_segment_let_go(seg);
-	unlock(seg);
+	/* These give up the roles, and whatever else is still held. */
 	mye_fork_close(seg->control_fd);
 	mye_fork_close(seg->data_fd);
 	mye_fork_close(seg->dir_fd);

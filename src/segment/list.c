@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "base/opts.h"
 #include "segment/control.h"
 #include "segment/data.h"
@@ -57,14 +58,14 @@ static int find_data(void *ctx, const char *dir)
 {
 	struct mye_segment *seg = ctx;
 	char name[sizeof(seg->place.file) + 8];
-	int fd = mye_open_dir(dir), rc;
+	int fd = mye_fork_open_dir(dir), rc;
 	struct stat st;
 
 	if (fd < 0)
 		return 0;
 	mye_data_name(name, sizeof(name), &seg->place, seg->header.nonce);
 	rc = mye_stat_at(fd, name, &st);
-	mye_close(fd);
+	mye_fork_close(fd);
 	if (rc < 0 || !S_ISREG(st.st_mode) || st.st_uid != seg->owner)
 		return 0;
 	memcpy(seg->data_dir, dir, strlen(dir) + 1);
@@ -196,10 +197,10 @@ int myelon_ring_list(const struct myelon_dir_opts *opts, myelon_ring_fn fn, void
 		rc = mye_place_resolve(&place, "x", o.shm_dir, o.hugetlb_dir);
 	if (rc < 0)
 		return rc;
-	dir_fd = mye_open_dir(place.dir);
+	dir_fd = mye_fork_open_dir(place.dir);
 	if (dir_fd < 0)
 		return mye_dir_failed(dir_fd, place.dir);
 	rc = mye_each_name(dir_fd, list_one, &l);
-	mye_close(dir_fd);
+	mye_fork_close(dir_fd);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/handle.h"
 #include "segment/map.h"
 #include "sys/sys.h"
 
@@ -20,6 +21,7 @@ static int page_of(int fd, size_t *page)
 	return rc;
 }
 
+/* Between mye_fork_enter() and _leave(): a child with the mapping would have the locks too. */
 static int map_copies(int fd, size_t bytes, size_t align, unsigned int copies, unsigned int flags,
                       void **out)
 {
@@ -42,7 +44,13 @@ static int map_copies(int fd, size_t bytes, size_t align, unsigned int copies, u
 			return rc;
 		}
 	}
-	return 0;
+	/* Last: MAP_FIXED would undo it. */
+	rc = mye_dontfork(at, total);
+	if (rc) {
+		mye_unmap(at, total);
+		*out = NULL;
+	}
+	return rc;
 }
 
 #ifndef MYE_SINGLE_MAP
@@ -52,7 +60,12 @@ int mye_map_shared(int fd, size_t bytes, bool writable, void **out)
 	size_t align;
 	int rc = page_of(fd, &align);
 
-	return rc ? rc : map_copies(fd, bytes, align, 1, writable ? MYE_MAP_WRITE : 0, out);
+	if (rc)
+		return rc;
+	mye_fork_enter();
+	rc = map_copies(fd, bytes, align, 1, writable ? MYE_MAP_WRITE : 0, out);
+	mye_fork_leave();
+	return rc;
 }
 
 void mye_map_release(void *at, size_t bytes)
@@ -62,7 +75,12 @@ void mye_map_release(void *at, size_t bytes)
 
 int mye_mirror_map(int fd, size_t bytes, size_t align, bool writable, void **out)
 {
-	return map_copies(fd, bytes, align, MYE_MIRRORS, writable ? MYE_MAP_WRITE : 0, out);
+	int rc;
+
+	mye_fork_enter();
+	rc = map_copies(fd, bytes, align, MYE_MIRRORS, writable ? MYE_MAP_WRITE : 0, out);
+	mye_fork_leave();
+	return rc;
 }
 
 void mye_mirror_release(void *at, size_t bytes)
@@ -134,9 +152,11 @@ int mye_mirror_map(int fd, size_t bytes, size_t align, bool writable, void **out
 	int rc;
 
 	(void)writable;
+	mye_fork_enter();
 	pthread_mutex_lock(&lock);
 	rc = share(fd, bytes, align, out);
 	pthread_mutex_unlock(&lock);
+	mye_fork_leave();
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Mappings of shared files.
+ * Mappings of shared files; no forked child has them.
  *
  * With MYE_SINGLE_MAP (the ThreadSanitizer build, which knows addresses and not
  * pages) a process maps each file once, writable where that is allowed, and

@@ -44,9 +44,9 @@ struct mye_segment {
 	int control_fd;
 	int data_fd;
 	uint64_t control_dev, control_ino;
-	uint32_t owner; /* uid of the control file; the data file must have the same */
-	char temp[64];  /* private name of an unpublished control file, "": it has none */
-	unsigned char *control;             /* header.control_bytes */
+	uint32_t owner;         /* uid of the control file; the data file must have the same */
+	char temp[64];          /* private name of an unpublished control file, "": it has none */
+	unsigned char *control; /* header.control_bytes */
 	struct mye_producer_page *producer; /* writable only for the producer */
 	struct mye_shared_page *shared;
 	struct mye_entry *entries; /* max_consumers + 1 */

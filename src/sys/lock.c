@@ -39,6 +39,16 @@ int mye_lock_set(int fd, int64_t byte, enum mye_lock kind)
 	return rc == -EACCES ? -EAGAIN : rc;
 }
 
+void mye_lock_drop_all(int fd)
+{
+	struct flock lock = describe(0, MYE_LOCK_NONE);
+
+	lock.l_len = 0; /* to the end */
+	mye_point();
+	fcntl(fd, F_OFD_SETLK, &lock);
+	mye_point();
+}
+
 int mye_lock_query(int fd, int64_t byte, enum mye_lock kind)
 {
 	struct flock lock = describe(byte, kind);

@@ -97,6 +97,8 @@ const char *mye_env(const char *name);
 enum mye_lock { MYE_LOCK_NONE, MYE_LOCK_SHARED, MYE_LOCK_EXCLUSIVE };
 /* Never blocks. @return 0, -EAGAIN if somebody else holds it. */
 int mye_lock_set(int fd, int64_t byte, enum mye_lock kind);
+/* Give up every lock of this open file. */
+void mye_lock_drop_all(int fd);
 /* Would `kind` conflict with what others hold? @return 0 free, 1 held, negative
  * errno. Needs only read permission. */
 int mye_lock_query(int fd, int64_t byte, enum mye_lock kind);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <myelon/log.h>
@@ -234,6 +235,65 @@ Test(handle, lock_of_the_parent_does_not_live_on_in_a_forked_child)
 	cr_assert(kit_running(&a));
 	kit_kill(&a, SIGKILL);
 	kit_wait(&a, 10);
+	cr_assert_eq(mye_unlink_at(dir, "f"), 0);
+}
+
+struct fork_thread {
+	int fd, result;
+	uint32_t forked;
+};
+
+static int child_lacks(void *arg)
+{
+	return fcntl(((struct fork_thread *)arg)->fd, F_GETFD) < 0 ? 0 : 1;
+}
+
+static void *fork_and_wait(void *arg)
+{
+	struct fork_thread *t = arg;
+	struct kit_actor a;
+
+	t->result = kit_fork(&a, child_lacks, t);
+	/* Relaxed: only looked at. */
+	__atomic_store_n(&t->forked, 1, __ATOMIC_RELAXED);
+	if (t->result == 0)
+		t->result = kit_wait(&a, 20);
+	return NULL;
+}
+
+Test(handle, fork_of_another_thread_waits_until_what_was_opened_is_registered)
+{
+	const struct timespec pause = {.tv_nsec = 50000000};
+	struct fork_thread t = {.fd = -1};
+	pthread_t thread;
+
+	mye_fork_enter();
+	t.fd = open("/dev/null", O_RDONLY);
+	cr_assert_eq(pthread_create(&thread, NULL, fork_and_wait, &t), 0);
+	nanosleep(&pause, NULL); /* mostly it is about to fork by now */
+	/* Relaxed: only looked at. */
+	cr_assert_eq(__atomic_load_n(&t.forked, __ATOMIC_RELAXED), 0);
+	cr_assert_eq(mye_fork_keep(t.fd), t.fd);
+	mye_fork_leave();
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_assert_eq(t.result, 0, "%d", t.result);
+	mye_fork_close(t.fd);
+	cr_assert_eq(mye_fork_keep(-ENOENT), -ENOENT);
+}
+
+Test(handle, close_gives_up_the_locks_though_a_copy_of_the_descriptor_lives_on)
+{
+	int dir = mye_open_dir(kit_shm_dir()), fd = mye_create_excl(dir, "f", 0600), copy, asker;
+
+	cr_assert_eq(mye_fork_register(fd), 0);
+	cr_assert_eq(mye_lock_set(fd, 0, MYE_LOCK_SHARED), 0);
+	cr_assert_eq(mye_lock_set(fd, 1000, MYE_LOCK_EXCLUSIVE), 0);
+	copy = dup(fd); /* as a child of posix_spawn has until its exec */
+	asker = mye_open_at(dir, "f", false);
+	mye_fork_close(fd);
+	cr_assert_eq(mye_lock_query(asker, 0, MYE_LOCK_EXCLUSIVE), 0);
+	cr_assert_eq(mye_lock_query(asker, 1000, MYE_LOCK_EXCLUSIVE), 0);
+	close(copy);
 	cr_assert_eq(mye_unlink_at(dir, "f"), 0);
 }
 

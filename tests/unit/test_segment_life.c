@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -57,6 +58,101 @@ Test(life, ring_whose_producer_died_stays_for_the_next_one)
 	cr_assert_eq(help_files(), 2);
 	cr_assert_eq(help_attach(&p, name, MYE_ROLE_PRODUCER), 0, "%s", myelon_last_error());
 	help_close(&p);
+	cr_assert_eq(help_files(), 0);
+}
+
+Test(life, roles_are_free_at_once_though_a_copy_of_the_descriptors_lives_on)
+{
+	struct myelon_ring_opts o = help_opts();
+	struct mye_segment p, c;
+	int copies[4];
+
+	o.flags = MYELON_F_KEEP;
+	cr_assert_eq(help_create(&p, name, &o), 0);
+	cr_assert_eq(help_attach(&c, name, MYE_ROLE_CONSUMER), 0);
+	cr_assert_eq(mye_role_take(&c, MYE_LOCK_ENTRY(3)), 0);
+	/* As a child of posix_spawn has them until its exec. */
+	copies[0] = dup(p.control_fd);
+	copies[1] = dup(p.data_fd);
+	copies[2] = dup(c.control_fd);
+	copies[3] = dup(c.data_fd);
+	mye_segment_leave(&c);
+	help_close(&p);
+	cr_assert_eq(help_attach(&p, name, MYE_ROLE_PRODUCER), 0, "%s", myelon_last_error());
+	cr_assert_eq(mye_role_held(&p, MYE_LOCK_ENTRY(3)), 0);
+	help_close(&p);
+	cr_assert_eq(myelon_ring_remove(name, NULL), 0, "%s", myelon_last_error());
+	cr_assert_eq(help_files(), 0);
+	for (int i = 0; i < 4; i++)
+		close(copies[i]);
+}
+
+static bool proc_mentions(const char *path, const char *text)
+{
+	char line[5000];
+	FILE *f = fopen(path, "r");
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, text) != NULL;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* Neither a mapping nor a descriptor of anything in the shm directory. */
+static int has_nothing(void *arg)
+{
+	char path[64], to[4400];
+
+	(void)arg;
+	if (proc_mentions("/proc/self/maps", kit_shm_dir()))
+		return 1;
+	for (int fd = 0; fd < 64; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, to, sizeof(to) - 1);
+		to[n < 0 ? 0 : n] = '\0';
+		if (strstr(to, kit_shm_dir()))
+			return 2;
+	}
+	return 0;
+}
+
+static uint32_t enough;
+
+static void *make_and_close(void *arg)
+{
+	struct mye_segment p, c;
+
+	/* Relaxed: only a sign to end. */
+	while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
+		if (help_create(&p, name, NULL) < 0)
+			return arg;
+		if (help_attach(&c, name, MYE_ROLE_CONSUMER) < 0)
+			return arg;
+		mye_segment_leave(&c);
+		help_close(&p);
+	}
+	return NULL;
+}
+
+Test(life, child_forked_while_another_thread_makes_a_ring_has_nothing_of_it)
+{
+	unsigned int rounds = help_scaled(300);
+	struct kit_actor a;
+	pthread_t thread;
+	void *failed;
+
+	cr_assert_eq(pthread_create(&thread, NULL, make_and_close, &a), 0);
+	for (unsigned int i = 0; i < rounds; i++) {
+		cr_assert_eq(kit_fork(&a, has_nothing, NULL), 0);
+		cr_assert_eq(kit_wait(&a, 20), 0);
+	}
+	__atomic_store_n(&enough, 1, __ATOMIC_RELAXED);
+	cr_assert_eq(pthread_join(thread, &failed), 0);
+	cr_assert_null(failed, "%s", myelon_last_error());
 	cr_assert_eq(help_files(), 0);
 }
 
