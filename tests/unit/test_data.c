@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* The data file: backings, shortages, the mirror, and what an attacher refuses. */
+/* The data file: backings, shortages, the mirror, and what a killed creator leaves. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/handle.h"
+#include "data_help.h"
 #include "hugepages/hugepages.h"
 #include "kit.h"
 #include "mount_kit.h"
@@ -23,48 +24,6 @@
 #include "sys/sys.h"
 
 #define HUGE (2ull << 20)
-
-static struct mye_place place;
-static struct mye_data data;
-static struct mye_segment seg;
-
-/* A ring of 1024 x 64 bytes (64 KiB) in the test's shm directory, as asked by default. */
-static void prepare(void)
-{
-	int dir = mye_open_dir(kit_shm_dir());
-
-	snprintf(place.dir, sizeof(place.dir), "%s", kit_shm_dir());
-	strcpy(place.file, "myelon.t");
-	strcpy(place.name, "t");
-	data = (struct mye_data){.slot_size = 64,
-	                         .window = 1024,
-	                         .node = -1,
-	                         .mode = 0600,
-	                         .fd = -1,
-	                         .place = &place};
-	cr_assert_eq(mye_nonce_make(dir, data.nonce), 0);
-	mye_close(dir);
-}
-
-/* The segment of an attacher, with a control file to compare owners with. */
-static void prepare_attach(void)
-{
-	struct mye_header *h = &seg.header;
-
-	seg.place = place;
-	seg.dir_fd = mye_open_dir(place.dir);
-	seg.control_fd = mye_create_excl(seg.dir_fd, "control", 0600);
-	cr_assert_geq(seg.control_fd, 0);
-	mye_unlink_at(seg.dir_fd, "control");
-	h->backing = data.backing_got;
-	h->slot_size = data.slot_size;
-	h->slots = data.slots;
-	h->data_bytes = data.bytes;
-	h->data_page = data.data_page;
-	h->data_dev = data.dev;
-	h->data_ino = data.ino;
-	memcpy(h->nonce, data.nonce, sizeof(h->nonce));
-}
 
 static int count_in(const char *dir)
 {
@@ -131,7 +90,8 @@ Test(shm, data_wraps_through_the_mirror_and_is_seen_by_an_attacher)
 	data.map[2 * data.bytes - 1] = 200;
 	cr_assert_eq(data.map[data.bytes - 1], 200);
 	cr_assert_eq(mye_fstat(data.fd, &st), 0);
-	cr_assert_eq((uint64_t)st.st_blocks * 512, data.bytes, "allocated to the last page, and only once");
+	cr_assert_eq((uint64_t)st.st_blocks * 512, data.bytes,
+	             "allocated to the last page, and only once");
 
 	prepare_attach();
 	cr_assert_eq(mye_data_open(&seg, false), 0, "%s", myelon_last_error());
@@ -317,116 +277,6 @@ Test(file, lies_beside_the_control_file_and_does_not_replace_one)
 	cr_assert_not_null(strstr(myelon_last_error(), path), "%s", myelon_last_error());
 	cr_assert_eq(mye_stat_at(dir, "ring.data", &st), 0, "it may be the user's");
 	mye_unlink_at(dir, "ring.data");
-}
-
-/* Creates, spoils the file with @spoil, and expects the attacher to refuse. */
-static void refused(int expected, void (*spoil)(int dir, const char *name), const char *word)
-{
-	char name[128];
-	int fds;
-
-	prepare();
-	cr_assert_eq(mye_data_create(&data), 0, "%s", myelon_last_error());
-	prepare_attach();
-	mye_data_name(name, sizeof(name), &place, data.nonce);
-	spoil(seg.dir_fd, name);
-	fds = kit_open_fds();
-	cr_assert_eq(mye_data_open(&seg, false), expected, "%s", myelon_last_error());
-	cr_assert_not_null(strstr(myelon_last_error(), word), "%s", myelon_last_error());
-	cr_assert_eq(seg.data_fd, -1);
-	cr_assert_eq(kit_open_fds(), fds);
-	mye_data_discard(&data);
-	mye_unlink_at(seg.dir_fd, name);
-}
-
-static void remove_it(int dir, const char *name)
-{
-	mye_unlink_at(dir, name);
-}
-
-static void shorten(int dir, const char *name)
-{
-	(void)dir;
-	(void)name;
-	mye_truncate(data.fd, data.bytes / 2);
-}
-
-static void replace_by_link(int dir, const char *name)
-{
-	mye_unlink_at(dir, name);
-	cr_assert_eq(symlinkat("/dev/null", dir, name), 0);
-}
-
-static void replace_by_copy(int dir, const char *name)
-{
-	int fd;
-
-	mye_unlink_at(dir, name);
-	fd = mye_create_excl(dir, name, 0600);
-	mye_truncate(fd, data.bytes);
-	mye_close(fd);
-}
-
-static void give_away(int dir, const char *name)
-{
-	cr_assert_eq(fchownat(dir, name, 65534, 65534, 0), 0);
-}
-
-Test(attach, data_file_that_is_missing_is_enoent)
-{
-	refused(-ENOENT, remove_it, "missing");
-}
-
-Test(attach, data_file_that_is_short_is_eproto)
-{
-	refused(-EPROTO, shorten, "size is 32768");
-}
-
-Test(attach, symbolic_link_in_its_place_is_refused)
-{
-	refused(-ELOOP, replace_by_link, "symbolic link");
-}
-
-Test(attach, other_file_in_its_place_is_eproto)
-{
-	refused(-EPROTO, replace_by_copy, "inode");
-}
-
-Test(attach, file_of_another_owner_is_eproto)
-{
-	if (geteuid() != 0)
-		kit_skip("root", "cannot give a file away");
-	refused(-EPROTO, give_away, "owner");
-}
-
-Test(attach, file_cut_after_it_was_opened_is_eproto_and_not_sigbus)
-{
-	if (!mye_can_populate())
-		kit_skip("kernel", "no MADV_POPULATE_READ");
-	prepare();
-	cr_assert_eq(mye_data_create(&data), 0, "%s", myelon_last_error());
-	prepare_attach();
-	cr_assert_eq(mye_data_open(&seg, false), 0);
-	cr_assert_eq(mye_truncate(data.fd, 4096), 0);
-	cr_assert_eq(mye_data_map(&seg, false), -EPROTO);
-	mye_fork_close(seg.data_fd);
-	mye_data_discard(&data);
-}
-
-Test(attach, file_that_is_being_removed_is_ebusy)
-{
-	char name[128];
-	int fd;
-
-	prepare();
-	cr_assert_eq(mye_data_create(&data), 0, "%s", myelon_last_error());
-	prepare_attach();
-	mye_data_name(name, sizeof(name), &place, data.nonce);
-	cr_assert_eq(mye_lock_set(data.fd, MYE_LOCK_DATA, MYE_LOCK_NONE), 0);
-	fd = mye_open_at(seg.dir_fd, name, true);
-	cr_assert_eq(mye_lock_set(fd, MYE_LOCK_DATA, MYE_LOCK_EXCLUSIVE), 0);
-	cr_assert_eq(mye_data_open(&seg, false), -EBUSY);
-	mye_data_discard(&data);
 }
 
 /* @pages free ones of 2 MiB, and a hugetlbfs that only this test sees. */
@@ -628,42 +478,4 @@ Test(crash, without_tmpfiles_a_private_name_does_it_and_goes_away)
 	mye_fork_close(seg.data_fd);
 	mye_data_discard(&data);
 	cr_assert_eq(count_in(place.dir), 0);
-}
-
-struct listed {
-	int count;
-	bool shm;
-};
-
-static int list_dir(void *ctx, const char *dir)
-{
-	struct listed *l = ctx;
-
-	l->count++;
-	l->shm |= strcmp(dir, place.dir) == 0;
-	return 0;
-}
-
-static int stop_at_first(void *ctx, const char *dir)
-{
-	(void)dir;
-	++*(int *)ctx;
-	return 5;
-}
-
-Test(dirs, include_the_shm_directory_and_each_hugetlbfs_once)
-{
-	struct listed l = {0}, again = {0};
-	char dir[512];
-	int calls = 0;
-
-	prepare();
-	cr_assert_eq(mye_data_dirs(&place, list_dir, &l), 0);
-	cr_assert(l.shm);
-	mount_private(dir, sizeof(dir), "huge", "hugetlbfs", "pagesize=2M");
-	snprintf(place.hugetlb_dir, sizeof(place.hugetlb_dir), "%s", dir);
-	cr_assert_eq(mye_data_dirs(&place, list_dir, &again), 0);
-	cr_assert_eq(again.count, l.count + 1);
-	cr_assert_eq(mye_data_dirs(&place, stop_at_first, &calls), 5);
-	cr_assert_eq(calls, 1);
 }
