@@ -42,8 +42,13 @@ endforeach()
 set_target_properties(myelon_static PROPERTIES EXPORT_NAME static)
 
 set(MYELON_MAP "${PROJECT_SOURCE_DIR}/src/libmyelon.map")
+# Before 1.0 a minor version may break the ABI.
+set(MYELON_SOVERSION ${PROJECT_VERSION_MAJOR})
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  string(APPEND MYELON_SOVERSION ".${PROJECT_VERSION_MINOR}")
+endif()
 set_target_properties(myelon PROPERTIES
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS "${MYELON_MAP}")
+  VERSION ${PROJECT_VERSION} SOVERSION ${MYELON_SOVERSION} LINK_DEPENDS "${MYELON_MAP}")
 target_link_options(myelon PRIVATE "-Wl,--version-script=${MYELON_MAP}")
 if(MYELON_SANITIZE STREQUAL "none")
   target_link_options(myelon PRIVATE -Wl,-z,defs)

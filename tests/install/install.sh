@@ -23,7 +23,10 @@ cmake --install "$build" --prefix "$prefix" >"$work/install.log" || { cat "$work
 libdir=$(dirname "$(find "$prefix" -name libmyelon.so)")
 pkgdir=$libdir/pkgconfig
 version=$(sed -n 's/^#define MYELON_VERSION "\(.*\)"/\1/p' "$prefix/include/myelon/version.h")
-for file in "$libdir/libmyelon.so.${version%%.*}" "$libdir/libmyelon.a" "$pkgdir/myelon.pc" \
+# While it is 0.x, a minor version may break the ABI.
+soversion=${version%%.*}
+[ "$soversion" != 0 ] || soversion=${version%.*}
+for file in "$libdir/libmyelon.so.$soversion" "$libdir/libmyelon.a" "$pkgdir/myelon.pc" \
 	"$libdir/cmake/myelon/myelonConfig.cmake" "$libdir/cmake/myelon/myelonTargets.cmake" \
 	"$prefix/include/myelon/myelon.h"; do
 	[ -e "$file" ] || die "$file was not installed"
