@@ -99,7 +99,7 @@ int mye_huge_mounts(const char *dir, uint64_t page_size, bool writable, struct m
 			continue;
 		where = strtok_r(NULL, " ", &save);
 		type = where ? strtok_r(NULL, " ", &save) : NULL;
-		if (!type || strcmp(type, "hugetlbfs"))
+		if (!type || strcmp(type, "hugetlbfs") != 0)
 			continue;
 		unescape(where);
 		if (strlen(where) >= sizeof(out->dir) || listed(out, count, where))
@@ -107,7 +107,7 @@ int mye_huge_mounts(const char *dir, uint64_t page_size, bool writable, struct m
 		if (look_at(where, writable, &found, &usable) || !usable ||
 		    (page_size && page_size != found))
 			continue;
-		strcpy(out[count].dir, where);
+		memcpy(out[count].dir, where, strlen(where) + 1);
 		out[count++].page_size = found;
 	}
 	free(text);

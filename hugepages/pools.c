@@ -121,5 +121,6 @@ void mye_huge_explain(uint64_t page_size, int node, uint64_t bytes, char *buf, s
 	if (!missing)
 		return;
 	pool_path(path, sizeof(path), page_size, node, "nr_hugepages");
-	mye_append(buf, cap, ": echo %llu > %s", (unsigned long long)(pool.total + missing), path);
+	missing += pool.total;
+	mye_append(buf, cap, ": echo %llu > %s", (unsigned long long)missing, path);
 }

@@ -210,6 +210,9 @@ peek_slow(struct myelon_frame_consumer *fc, int64_t deadline, struct myelon_mess
 			rc = wait_frame(fc, deadline, &view, msg);
 		if (rc < 0)
 			return rc;
+		/* Success of peek means that there is something. */
+		if (!view.base)
+			return -EPROTO;
 		memcpy(&h, view.base, sizeof(h));
 		fault = mye_frame_check(&h, view.count, &fc->limits);
 		if (fault == MYE_FRAME_SOUND && h.flags == MYE_FRAME_FIRST) {

@@ -115,13 +115,13 @@ static inline struct mye_observer *mye_observer_of(struct myelon_observer *o)
 
 /* The constructors with the ring kind; the public ones pass MYELON_KIND_RAW (attach: also a check). */
 int mye_producer_make(struct myelon_producer **out, const char *name,
-                      const struct myelon_ring_opts *opts, enum myelon_kind kind);
+                      const struct myelon_ring_opts *user, enum myelon_kind kind);
 int mye_producer_takeover(struct myelon_producer **out, const char *name,
-                          const struct myelon_open_opts *opts, enum myelon_kind kind);
+                          const struct myelon_open_opts *user, enum myelon_kind kind);
 int mye_consumer_join(struct myelon_consumer **out, const char *name,
-                      const struct myelon_attach_opts *opts, enum myelon_kind kind);
+                      const struct myelon_attach_opts *user, enum myelon_kind kind);
 int mye_observer_join(struct myelon_observer **out, const char *name,
-                      const struct myelon_attach_opts *opts, enum myelon_kind kind);
+                      const struct myelon_attach_opts *user, enum myelon_kind kind);
 
 /*
  * Record the start of a frame, after claim and before publish: the first start in each step of

@@ -46,8 +46,8 @@ static int hold(struct mye_segment *seg, int64_t deadline, const char *path)
 
 static int validate(struct mye_segment *seg, const char *path)
 {
-	struct stat st;
-	struct mye_header h;
+	struct stat st = {0};
+	struct mye_header h = {0};
 	int rc = mye_fstat(seg->control_fd, &st);
 
 	if (rc == 0)

@@ -59,7 +59,7 @@ int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writab
 int mye_control_open(struct mye_control *c, const struct mye_place *place, bool writable)
 {
 	char path[MYE_TEXT_MAX];
-	struct mye_header raw;
+	struct mye_header raw = {0};
 
 	memset(c, 0, sizeof(*c));
 	c->fd = -1;

@@ -108,9 +108,9 @@ int myelon_ring_describe(const char *name, const struct myelon_dir_opts *opts,
 {
 	struct myelon_dir_opts o;
 	struct myelon_ring_info own;
-	struct mye_place place;
-	struct mye_segment seg;
-	struct mye_control c;
+	struct mye_place place = {0};
+	struct mye_segment seg = {0};
+	struct mye_control c = {0};
 	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
 
 	if (rc == 0)
@@ -131,14 +131,15 @@ int myelon_ring_consumers(const char *name, const struct myelon_dir_opts *opts,
 {
 	struct myelon_consumer_entry entry;
 	struct myelon_dir_opts o;
-	struct mye_place place;
-	struct mye_segment seg;
-	struct mye_control c;
-	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+	struct mye_place place = {0};
+	struct mye_segment seg = {0};
+	struct mye_control c = {0};
+	int rc;
 
-	if (rc == 0 && !fn)
-		rc = mye_fail_static(-EINVAL,
-		                     "the function to be called for each consumer is NULL");
+	if (!fn)
+		return mye_fail_static(-EINVAL,
+		                       "the function to be called for each consumer is NULL");
+	rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
 	if (rc == 0)
 		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
 	if (rc < 0)
@@ -162,9 +163,9 @@ static int list_one(void *ctx, const char *file)
 {
 	struct listing *l = ctx;
 	struct myelon_ring_info info;
-	struct mye_place place;
-	struct mye_segment seg;
-	struct mye_control c;
+	struct mye_place place = {0};
+	struct mye_segment seg = {0};
+	struct mye_control c = {0};
 	int rc;
 
 	if (!mye_place_of_file(&place, l->dir, l->opts->hugetlb_dir, file))
@@ -186,7 +187,7 @@ static int list_one(void *ctx, const char *file)
 int myelon_ring_list(const struct myelon_dir_opts *opts, myelon_ring_fn fn, void *ctx)
 {
 	struct myelon_dir_opts o;
-	struct mye_place place;
+	struct mye_place place = {0};
 	struct listing l = {.opts = &o, .dir = place.dir, .fn = fn, .ctx = ctx};
 	int dir_fd, rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
 

@@ -51,8 +51,8 @@ int myelon_ring_remove(const char *name, const struct myelon_dir_opts *opts)
 {
 	char path[MYE_TEXT_MAX];
 	struct myelon_dir_opts o;
-	struct mye_place place;
-	struct mye_control c;
+	struct mye_place place = {0};
+	struct mye_control c = {0};
 	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER | MYELON_F_FORCE);
 
 	if (rc == 0)

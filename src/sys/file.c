@@ -367,7 +367,7 @@ int mye_each_name(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx)
 			rc = -errno;
 			break;
 		}
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			rc = fn(ctx, entry->d_name);
 	}
 	closedir(dir);
