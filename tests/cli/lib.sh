@@ -84,6 +84,8 @@ valid_json()
 {
 	if command -v python3 >/dev/null; then
 		python3 -m json.tool "$1" >/dev/null || fail "not JSON: $(cat "$1")"
+	else
+		echo "SKIP: JSON is not parsed: python3 is not installed"
 	fi
 }
 
