@@ -52,6 +52,7 @@ static void describe_words(const struct mye_segment *seg, struct myelon_ring_inf
 	const struct mye_producer_page *p = seg->producer;
 	const struct mye_entry *hold = &seg->entries[MYE_HOLD_INDEX(seg)];
 	int64_t minimum = INT64_MAX, cursor;
+	uint64_t joined;
 	uint32_t need;
 
 	info->published = load_published(seg);
@@ -72,7 +73,10 @@ static void describe_words(const struct mye_segment *seg, struct myelon_ring_inf
 	info->producer_wait = __atomic_load_n(&p->slow.wait, __ATOMIC_RELAXED);
 	if (MYE_STATE_OF(load_state(hold)) == MYE_ENTRY_HOLD) {
 		need = __atomic_load_n(&p->slow.hold_need, __ATOMIC_RELAXED);
-		info->buffering_for = need > info->consumers ? need - info->consumers : 0;
+		joined = __atomic_load_n(&seg->shared->join.joined, __ATOMIC_RELAXED);
+		if (joined < info->consumers)
+			joined = info->consumers;
+		info->buffering_for = need > joined ? need - (uint32_t)joined : 0;
 	}
 }
 
