@@ -58,6 +58,7 @@ int mye_control_open_file(int dir_fd, const struct mye_place *place, bool writab
 
 int mye_control_open(struct mye_control *c, const struct mye_place *place, bool writable)
 {
+	static const struct mye_header zero;
 	char path[MYE_TEXT_MAX];
 	struct mye_header raw = {0};
 
@@ -82,6 +83,9 @@ int mye_control_open(struct mye_control *c, const struct mye_place *place, bool 
 		                    "not go with where the file lies",
 		                    path, raw.backing);
 	c->magic = raw.magic == MYE_MAGIC;
+	c->blank = c->valid == -EPROTO && memcmp(&raw, &zero, sizeof(raw)) == 0;
+	c->file = c->magic && raw.backing == MYELON_BACKING_FILE;
+	c->foreign = c->magic && raw.version != MYE_LAYOUT_VERSION;
 	if (c->valid == 0)
 		c->header = raw;
 	else

@@ -41,8 +41,11 @@ int mye_header_read(int fd, struct mye_header *h, uint64_t file_bytes, const cha
 struct mye_control {
 	int dir_fd, fd;
 	struct stat st;
-	int valid; /* 0, or why the header cannot be trusted (its sentence is the last error) */
-	bool magic;
+	int valid;    /* 0, or why the header cannot be trusted (its sentence is the last error) */
+	bool magic;   /* it was a ring, if perhaps not one that can be read */
+	bool blank;   /* empty, or zero where the header would be */
+	bool file;    /* magic, and its header says that it is a plain-file ring */
+	bool foreign; /* magic, but another layout version */
 	struct mye_header header; /* if valid == 0; the nonce is copied in any case */
 };
 

@@ -40,8 +40,12 @@ static int dead(const struct mye_control *c, const struct mye_place *place, uint
 {
 	int rc;
 
-	/* A path can name any file of the user: only one that was a ring is taken away. */
-	if (place->plain && !c->magic)
+	/*
+	 * A path can name any file of the user: only one that was such a ring is taken away, and the
+	 * data with it. myelon.<name> in the shm directory is ours: there anything goes that is a
+	 * regular file, unheld, and the caller's own.
+	 */
+	if (place->plain && !c->file)
 		return mye_fail(-EEXIST,
 		                "%s exists and is not a ring: choose another path, or remove "
 		                "it yourself",
@@ -54,8 +58,8 @@ static int dead(const struct mye_control *c, const struct mye_place *place, uint
 	if (!(flags & MYELON_F_REPLACE_DEAD) && c->valid < 0)
 		return mye_fail(-EEXIST,
 		                "%s exists, nobody uses it and it is not a ring this library can "
-		                "read: pass MYELON_F_REPLACE_DEAD to replace it, or %s",
-		                path, place->plain ? "remove it" : "clean up with myelon_gc()");
+		                "read: pass MYELON_F_REPLACE_DEAD to replace it, or remove it",
+		                path);
 	if (!(flags & MYELON_F_REPLACE_DEAD))
 		return mye_fail(
 			-EEXIST,
@@ -65,6 +69,11 @@ static int dead(const struct mye_control *c, const struct mye_place *place, uint
 	rc = mye_owner_check(&c->st, flags, path);
 	if (rc < 0)
 		return rc;
+	if (!c->magic && c->st.st_uid != mye_euid())
+		return mye_fail(-EEXIST,
+		                "%s exists, is not a ring and belongs to user %u: choose another "
+		                "name, or let its owner remove it",
+		                path, (unsigned int)c->st.st_uid);
 	rc = mye_claim_name(c, place);
 	if (rc == -EBUSY || rc == -ESTALE)
 		return -EAGAIN;
@@ -104,12 +113,14 @@ static int look(const struct mye_place *place, uint32_t flags, const char *path,
 	return rc;
 }
 
-/* The data of a plain-file ring whose creator was killed before it had a control file. */
-static int clear_stray_data(const struct mye_place *place, uint32_t flags)
+/*
+ * What a plain-file ring's creator leaves that is killed before it has a control file. It looks like
+ * any file of the user with such a name, so it is the user who removes it.
+ */
+static int check_stray_data(const struct mye_place *place)
 {
 	static const uint64_t none[2];
 	char name[sizeof(place->file) + 8];
-	struct mye_data_erase e = {.dir = place->dir, .name = name, .shm_fd = -1};
 	struct stat st;
 	int dir_fd, rc;
 
@@ -121,20 +132,11 @@ static int clear_stray_data(const struct mye_place *place, uint32_t flags)
 	mye_fork_close(dir_fd);
 	if (rc < 0)
 		return 0;
-	if (!(flags & MYELON_F_REPLACE_DEAD))
-		return mye_fail(
-			-EEXIST,
-			"%s/%s exists without the ring it would belong to: remove it, choose "
-			"another path, or pass MYELON_F_REPLACE_DEAD",
-			place->dir, name);
-	e.owner = mye_euid();
-	rc = mye_erase_data(&e);
-	if (rc == MYE_ERASED || rc == MYE_ERASE_GONE)
-		return 0;
-	return mye_fail(-EEXIST, "%s/%s is in the way and cannot be replaced: %s", place->dir, name,
-	                rc == MYE_ERASE_HELD ? "a process holds it"
-	                : rc < 0             ? myelon_strerror(rc)
-	                                     : "it is not a regular file of yours");
+	return mye_fail(
+		-EEXIST,
+		"%s/%s exists without the ring it would belong to: remove it yourself if it "
+		"is what a killed process left, or choose another path",
+		place->dir, name);
 }
 
 int mye_name_clear(const struct mye_place *place, uint32_t flags)
@@ -155,6 +157,6 @@ int mye_name_clear(const struct mye_place *place, uint32_t flags)
 		mye_sleep_until(mye_now() + HELD_PAUSE_NS);
 	}
 	if (rc == 0 && place->plain)
-		rc = clear_stray_data(place, flags);
+		rc = check_stray_data(place);
 	return rc;
 }

@@ -24,7 +24,7 @@ static int remove_opened(struct mye_control *c, const struct mye_place *place, u
 
 	if (rc < 0)
 		return rc;
-	if (place->plain && !c->magic)
+	if (place->plain && !c->file)
 		return mye_fail(-EPROTO,
 		                "%s is not a ring, so it is not removed: do it yourself if it "
 		                "is of no use",

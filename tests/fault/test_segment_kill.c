@@ -155,6 +155,13 @@ static int after_plain(void *ctx, bool killed)
 		return found(MISSING);
 	o.flags = MYELON_F_REPLACE_DEAD;
 	o.backing = MYELON_BACKING_FILE;
+	/* Killed between the two files: the user's to judge. */
+	if (help_exists(data) && !help_exists(w.path)) {
+		if (help_create(&seg, w.path, &o) != -EEXIST || !help_says("remove it yourself"))
+			return found(NOT_CREATED);
+		if (unlink(data) < 0)
+			return found(SETUP);
+	}
 	if (help_create(&seg, w.path, &o) < 0)
 		return found(NOT_CREATED);
 	help_close(&seg);

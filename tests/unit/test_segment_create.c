@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -203,10 +204,11 @@ Test(create, plain_file_ring_survives_its_close_and_is_replaced_only_on_demand)
 	cr_assert_not(help_exists(data));
 }
 
-Test(create, data_of_a_plain_file_without_its_ring_is_in_the_way_until_replaced)
+Test(create, data_without_its_ring_is_in_the_way_until_its_owner_removes_it)
 {
 	struct mye_segment seg;
-	char path[4200], data[4300];
+	char path[4200], data[4300], text[8] = "", *all;
+	size_t bytes;
 
 	snprintf(path, sizeof(path), "%s/stray", kit_tmp_dir());
 	snprintf(data, sizeof(data), "%s.data", path);
@@ -214,9 +216,40 @@ Test(create, data_of_a_plain_file_without_its_ring_is_in_the_way_until_replaced)
 	cr_assert_eq(help_create(&seg, path, NULL), -EEXIST);
 	cr_assert(help_says("stray.data"), "%s", myelon_last_error());
 	replace.backing = MYELON_BACKING_FILE;
+	cr_assert_eq(help_create(&seg, path, &replace), -EEXIST);
+	cr_assert(help_says("stray.data") && help_says("yourself"), "%s", myelon_last_error());
+	/* Nor is it taken for the data of a ring whose control file was copied there. */
+	cr_assert_eq(help_create(&seg, name, NULL), 0);
+	bytes = seg.header.control_bytes;
+	all = calloc(1, bytes);
+	cr_assert_eq(help_peek(help_path(name), 0, all, bytes), 0);
+	help_close(&seg);
+	cr_assert_eq(help_file(path, "", 0600), 0);
+	cr_assert_eq(help_patch(path, 0, all, bytes), 0);
+	free(all);
+	cr_assert_eq(help_create(&seg, path, &replace), -EEXIST);
+	cr_assert_eq(myelon_ring_remove(path, NULL), -EPROTO);
+	cr_assert_eq(help_peek(data, 0, text, 5), 0);
+	cr_assert_str_eq(text, "slots");
+	cr_assert_eq(unlink(path) | unlink(data), 0);
 	cr_assert_eq(help_create(&seg, path, &replace), 0, "%s", myelon_last_error());
 	help_close(&seg);
 	cr_assert_eq(myelon_ring_remove(path, NULL), 0);
+}
+
+Test(create, over_junk_of_another_user_is_refused_whatever_the_flags)
+{
+	struct mye_segment seg;
+
+	if (geteuid() != 0)
+		kit_skip("root", "changing owners needs root");
+	cr_assert_eq(help_file(help_path(name), "garbage", 0600), 0);
+	cr_assert_eq(chown(help_path(name), 65534, 65534), 0);
+	replace.flags |= MYELON_F_ANY_OWNER;
+	cr_assert_lt(help_create(&seg, name, &replace), 0);
+	cr_assert(help_says("65534"), "%s", myelon_last_error());
+	cr_assert(help_exists(help_path(name)));
+	cr_assert_eq(unlink(help_path(name)), 0);
 }
 
 static void need_root(void)
