@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * Garbage collection. First the control files nobody holds, each with its data;
+ * Garbage collection. First the control files nobody holds, each with its data,
+ * but for what is kept, was never a ring, or is not of this library's version;
  * then data files nobody holds whose nonce no control file has: what creators
  * and removers left that were killed between their two files.
  *
@@ -79,6 +80,23 @@ static void note(void *ctx, const char *dir, const char *name, uint64_t bytes)
 	e->count++;
 }
 
+/* Why a file nobody may use is not for gc to remove; NULL: it is. */
+static const char *to_be_kept(const struct mye_control *c)
+{
+	if (c->valid == 0)
+		return c->header.flags & MYELON_F_KEEP
+		               ? "created to be kept (MYELON_F_KEEP): remove it by name"
+		               : NULL;
+	/* A control file gets its name when it is complete: no killed creator leaves one like this. */
+	if (!c->magic && !c->blank)
+		return "not a ring: remove it by name if it is of no use";
+	if (c->file)
+		return "a plain-file ring: remove it yourself, with its .data, if it is of no use";
+	if (c->foreign)
+		return "a ring of another version of the library: remove it with that, or by name";
+	return NULL;
+}
+
 /* @return 0 if erased, else why not, with a reason. */
 static int erase_control(struct gc *g, struct mye_control *c, const struct mye_place *place,
                          struct erased *e, const char **reason)
@@ -89,10 +107,9 @@ static int erase_control(struct gc *g, struct mye_control *c, const struct mye_p
 		*reason = NOT_OURS;
 		return -EPERM;
 	}
-	if (c->valid == 0 && (c->header.flags & MYELON_F_KEEP)) {
-		*reason = "created to be kept (MYELON_F_KEEP): remove it by name";
+	*reason = to_be_kept(c);
+	if (*reason)
 		return -EPERM;
-	}
 	rc = mye_claim_name(c, place);
 	if (rc == -EBUSY)
 		*reason = "in use";

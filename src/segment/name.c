@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "segment/control.h"
+#include "segment/data.h"
 
 static bool legal(char c)
 {
@@ -90,6 +91,17 @@ static int resolve_path(struct mye_place *place, const char *name)
 		                "the path '%s' ends in .data, which is how the slots of a "
 		                "plain-file ring are called: choose another name",
 		                name);
+	/* In a shm directory gc would judge it. */
+	if (strncmp(last, MYE_CONTROL_PREFIX, sizeof(MYE_CONTROL_PREFIX) - 1) == 0 ||
+	    strncmp(last, MYE_DATA_PREFIX, sizeof(MYE_DATA_PREFIX) - 1) == 0)
+		return mye_fail(
+			-EINVAL,
+			"the path '%s' has a file name that begins with %s, as the files of "
+			"rings in a shm directory do: choose another name, or give the name "
+			"of a ring instead of a path",
+			name,
+			last[sizeof(MYE_CONTROL_PREFIX) - 2] == '.' ? MYE_CONTROL_PREFIX
+								    : MYE_DATA_PREFIX);
 	place->plain = true;
 	memcpy(place->name, name, n + 1);
 	memcpy(place->file, last, strlen(last) + 1);

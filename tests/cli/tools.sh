@@ -113,7 +113,10 @@ err_has '--replace-dead'
 : >"$MYELON_SHM_DIR/myelon.empty"
 expect 4 myelon pub empty
 ! grep -q -- '--open' err || fail "going on with nothing is recommended: $(cat err)"
+# gc takes what a ring may have become, not what never was one.
 expect 0 myelon gc
+out_has "^kept $MYELON_SHM_DIR/myelon.rubbish: not a ring"
+expect 0 myelon rm rubbish
 
 # --shm-dir looks elsewhere.
 mkdir other

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "kit.h"
+#include "mount_kit.h"
 #include "segment/control.h"
 #include "segment/data.h"
 
@@ -71,7 +73,7 @@ Test(gc, removes_dead_rings_and_orphans_and_nothing_else)
 	help_die(&orphan);
 	cr_assert_eq(help_file(in_shm(".myelon-tmp.0123456789abcdef0123456789abcdef"), "", 0600),
 	             0);
-	cr_assert_eq(help_file(in_shm("myelon.garbage"), "x", 0600), 0);
+	cr_assert_eq(help_file(in_shm("myelon.empty"), "", 0600), 0);
 
 	cr_assert_eq(myelon_gc(NULL, count, &seen), 5, "%s", seen.text);
 	cr_assert_eq(seen.removed, 5, "%s", seen.text);
@@ -82,6 +84,99 @@ Test(gc, removes_dead_rings_and_orphans_and_nothing_else)
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		cr_assert_eq(unlink(in_shm(foreign[i])), 0);
 	cr_assert_eq(help_files(), 0);
+}
+
+/* All by our user, unheld, and named like rings. */
+Test(gc, leaves_what_never_was_a_ring_of_its_kind_and_says_so)
+{
+	static const char zeros[600];
+	const uint32_t version = MYE_LAYOUT_VERSION + 1;
+	struct seen seen = {0};
+	char path[4300], data[4400], all[4096];
+
+	cr_assert_eq(help_file(help_path("notes.txt"), "my notes, no ring at all", 0600), 0);
+	cr_assert_eq(help_dead("newer", NULL), 0);
+	cr_assert_eq(help_patch(help_path("newer"), offsetof(struct mye_header, version), &version,
+	                        sizeof(version)),
+	             0);
+	snprintf(path, sizeof(path), "%s/plain", kit_tmp_dir());
+	cr_assert_eq(help_dead(path, NULL), 0, "%s", myelon_last_error());
+	snprintf(data, sizeof(data), "%s.data", path);
+	/* Copied there by somebody who knows no better. */
+	cr_assert_eq(help_peek(path, 0, all, sizeof(all)), 0);
+	cr_assert_eq(help_file(help_path("plain"), "", 0600), 0);
+	cr_assert_eq(help_patch(help_path("plain"), 0, all, sizeof(all)), 0);
+	cr_assert_eq(help_file(help_path("zeros"), "", 0600), 0);
+	cr_assert_eq(help_patch(help_path("zeros"), 0, zeros, sizeof(zeros)), 0);
+
+	cr_assert_eq(myelon_gc(NULL, count, &seen), 1, "%s", seen.text);
+	cr_assert_eq(seen.other, 3, "%s", seen.text);
+	cr_assert_eq(help_files(), 4);
+	cr_assert_not(help_exists(help_path("zeros")));
+	/* By name they go. */
+	cr_assert_eq(myelon_ring_remove("notes.txt", NULL), 0, "%s", myelon_last_error());
+	cr_assert_eq(myelon_ring_remove("plain", NULL), 0, "%s", myelon_last_error());
+	cr_assert_eq(myelon_ring_remove("newer", NULL), 0, "%s", myelon_last_error());
+	cr_assert(help_exists(data));
+	cr_assert_eq(myelon_gc(NULL, NULL, NULL), 1, "the data of the newer one");
+	cr_assert_eq(help_files(), 0);
+	cr_assert_eq(myelon_ring_remove(path, NULL), 0);
+}
+
+static int create_and_wait(void *arg)
+{
+	struct kit_page *page = kit_page_attach();
+	struct mye_segment seg;
+
+	(void)arg;
+	if (help_create(&seg, "orphaned", NULL) < 0)
+		return 1;
+	kit_set(page, 0, 1);
+	pause();
+	return 0;
+}
+
+Test(gc, leaves_data_that_only_an_attached_consumer_holds)
+{
+	struct kit_page *page = kit_page_create();
+	struct seen seen = {0};
+	struct mye_segment c;
+	struct kit_actor a;
+	char data[4400];
+
+	cr_assert_eq(kit_fork(&a, create_and_wait, NULL), 0);
+	cr_assert(kit_await(page, 0, 1, 20));
+	cr_assert_eq(help_attach(&c, "orphaned", MYE_ROLE_CONSUMER), 0, "%s", myelon_last_error());
+	data_path(&c, data);
+	kit_kill(&a, SIGKILL);
+	kit_wait(&a, 20);
+	cr_assert_eq(unlink(help_path("orphaned")), 0);
+	cr_assert_eq(myelon_gc(NULL, count, &seen), 0, "%s", seen.text);
+	cr_assert_eq(seen.busy, 1);
+	cr_assert(help_exists(data));
+	mye_segment_leave(&c);
+	cr_assert_eq(help_files(), 0);
+	kit_page_destroy(page);
+}
+
+Test(gc, leaves_huge_page_data_with_the_tag_of_another_shm_directory)
+{
+	struct myelon_dir_opts opts = MYELON_DIR_OPTS(0);
+	char dir[4200], own[4400], other[4400];
+	int fd = mye_open_dir(kit_shm_dir());
+	uint32_t tag = mye_dir_tag(fd);
+
+	mye_close(fd);
+	/* No huge page is needed: the files are empty. */
+	mount_private(dir, sizeof(dir), "huge", "hugetlbfs", NULL);
+	opts.hugetlb_dir = dir;
+	snprintf(own, sizeof(own), "%s/" MYE_DATA_PREFIX "%08x%024x", dir, tag, 1u);
+	snprintf(other, sizeof(other), "%s/" MYE_DATA_PREFIX "%08x%024x", dir, tag ^ 2u, 1u);
+	cr_assert_eq(mknod(own, S_IFREG | 0600, 0), 0);
+	cr_assert_eq(mknod(other, S_IFREG | 0600, 0), 0);
+	cr_assert_eq(myelon_gc(&opts, NULL, NULL), 1, "%s", myelon_last_error());
+	cr_assert_not(help_exists(own));
+	cr_assert(help_exists(other));
 }
 
 Test(gc, leaves_a_ring_that_only_a_consumer_uses)

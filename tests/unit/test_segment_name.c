@@ -70,6 +70,9 @@ Test(name, with_a_slash_is_a_path_whose_last_part_follows_the_rule)
 	cr_assert_eq(resolve("/a/.ring"), -EINVAL);
 	cr_assert_eq(resolve("/a/ri ng"), -EINVAL);
 	cr_assert_eq(resolve("/a/ring.data"), -EINVAL, "it is the data file of /a/ring");
+	cr_assert_eq(resolve("/a/myelon.ring"), -EINVAL, "gc would take it for a ring by name");
+	cr_assert_eq(resolve("/a/myelon-data.0"), -EINVAL, "and this for data");
+	cr_assert_eq(resolve("/a/myelon"), 0);
 	memset(buf, '/', sizeof(buf));
 	strcpy(buf + 400, "ring");
 	cr_assert_eq(resolve(buf), -ENAMETOOLONG);
