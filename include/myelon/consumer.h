@@ -141,7 +141,7 @@ __attribute__((warn_unused_result)) static inline int myelon_release(struct myel
 static inline int myelon_consume_copy(struct myelon_consumer *c, void *slots, uint32_t max,
                                       int64_t deadline)
 {
-	struct myelon_view v;
+	struct myelon_view v = {NULL, 0, 0, 0};
 	int n = myelon_peek(c, max, deadline, &v), rc;
 
 	if (n < 0)

@@ -155,7 +155,7 @@ MYELON_API int myelon_cancel(struct myelon_producer *p);
 static inline int myelon_publish_copy(struct myelon_producer *p, const void *slots, uint32_t n,
                                       int64_t deadline)
 {
-	struct myelon_span s;
+	struct myelon_span s = {NULL, 0, 0, 0};
 	int rc = myelon_claim(p, n, deadline, &s);
 
 	if (rc < 0)
