@@ -86,6 +86,8 @@ struct mye_data_erase {
 };
 /* A data file, under its own exclusive lock. @return enum mye_erased or negative errno. */
 int mye_erase_data(struct mye_data_erase *e);
+/* The same in an open directory; needs one descriptor. */
+int mye_erase_data_in(struct mye_data_erase *e, int dir_fd);
 /*
  * Take the name of a control file: exclusive lock on byte 0, and once it is held, does the name still
  * lead to it? @return 0; -EBUSY: somebody holds it; -ESTALE: the name leads elsewhere by now.

@@ -14,7 +14,7 @@
 void mye_segment_begin(struct mye_segment *seg, enum mye_role role)
 {
 	memset(seg, 0, sizeof(*seg));
-	seg->dir_fd = seg->control_fd = seg->data_fd = -1;
+	seg->dir_fd = seg->control_fd = seg->data_fd = seg->data_dir_fd = -1;
 	seg->role = role;
 	seg->open = true;
 }
@@ -34,7 +34,7 @@ static int make_data(struct mye_segment *seg, const struct myelon_ring_opts *o, 
 	int rc;
 
 	memset(d, 0, sizeof(*d));
-	d->fd = -1;
+	d->fd = d->dir_fd = -1;
 	d->slot_size = o->slot_size;
 	d->window = o->window;
 	d->backing = o->backing;
@@ -52,6 +52,7 @@ static int make_data(struct mye_segment *seg, const struct myelon_ring_opts *o, 
 	if (rc < 0)
 		return rc;
 	seg->data_fd = d->fd;
+	seg->data_dir_fd = d->dir_fd;
 	seg->data = d->map;
 	memcpy(seg->data_dir, d->dir, sizeof(seg->data_dir));
 	return 0;

@@ -284,7 +284,7 @@ int mye_data_create(struct mye_data *d)
 	struct ladder l = {.d = d};
 	int rc;
 
-	d->fd = -1;
+	d->fd = d->dir_fd = -1;
 	d->map = NULL;
 	d->node_got = -1;
 	d->reason[0] = '\0';
@@ -322,6 +322,7 @@ void mye_data_discard(struct mye_data *d)
 	if (d->fd >= 0) {
 		unlink_own(d);
 		mye_fork_close(d->fd);
+		mye_fork_close(d->dir_fd);
 	}
-	d->fd = -1;
+	d->fd = d->dir_fd = -1;
 }

@@ -22,7 +22,8 @@ struct mye_data {
 	uint32_t backing_got;
 	int32_t node_got; /* -1: unknown or mixed */
 	char reason[160];
-	int fd; /* locked shared on byte 0, linked under its name, registered for fork */
+	int fd;     /* locked shared on byte 0, linked under its name, registered for fork */
+	int dir_fd; /* hugetlbfs: its directory, registered for fork; else -1 */
 	uint64_t dev, ino;
 	char dir[MYE_PATH_MAX]; /* where */
 	unsigned char *map;     /* mirrored (map.h), populated, writable */
@@ -63,8 +64,8 @@ void mye_data_name(char *buf, size_t cap, const struct mye_place *place, const u
 /*
  * Find and open the data file of a validated header, lock byte 0 shared, check
  * that it is regular, of the control file's owner, of the size recorded, and
- * still linked. Needs seg->header, place, dir_fd, control_fd; fills data_fd
- * (registered for fork) and data_dir. @return 0; -ENOENT: there is none; -EPROTO:
+ * still linked. Needs seg->header, place, dir_fd, control_fd; fills data_fd,
+ * data_dir_fd (registered for fork) and data_dir. @return 0; -ENOENT: there is none; -EPROTO:
  * it is not what the header says; -EBUSY: it is being removed; -EACCES, ...
  */
 int mye_data_open(struct mye_segment *seg, bool writable);

@@ -126,7 +126,10 @@ static int open_in_mounts(struct search *s)
 		here = open_in(s, mounts[i].dir, dir_fd);
 		if (here != -ENOENT)
 			rc = here;
-		mye_fork_close(dir_fd);
+		if (here == 0)
+			s->seg->data_dir_fd = dir_fd;
+		else
+			mye_fork_close(dir_fd);
 	}
 	free(mounts);
 	return rc;
@@ -139,7 +142,7 @@ int mye_data_open(struct mye_segment *seg, bool writable)
 	struct stat st;
 	int rc = mye_fstat(seg->control_fd, &st);
 
-	seg->data_fd = -1;
+	seg->data_fd = seg->data_dir_fd = -1;
 	seg->data_dir[0] = '\0';
 	if (rc)
 		return mye_fail(rc, "cannot look at the control file of ring '%s': %s",

@@ -348,6 +348,9 @@ int mye_rung_build(struct mye_data *d, const struct mye_rung *rung, char *why, s
 		rc = link_file(&a);
 	if (rc)
 		roll_back(&a);
-	mye_fork_close(a.dir_fd);
+	if (rc == 0 && is_hugetlb(&a))
+		d->dir_fd = a.dir_fd;
+	else
+		mye_fork_close(a.dir_fd);
 	return rc;
 }

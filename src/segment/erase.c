@@ -69,14 +69,11 @@ static int erase_locked(struct mye_data_erase *e, int dir_fd, int fd, const stru
 	return rc;
 }
 
-int mye_erase_data(struct mye_data_erase *e)
+int mye_erase_data_in(struct mye_data_erase *e, int dir_fd)
 {
 	struct stat st;
-	int dir_fd = mye_fork_open_dir(e->dir), fd, rc;
+	int fd, rc = mye_stat_at(dir_fd, e->name, &st);
 
-	if (dir_fd < 0)
-		return dir_fd == -ENOENT ? MYE_ERASE_GONE : dir_fd;
-	rc = mye_stat_at(dir_fd, e->name, &st);
 	if (rc == 0 && (!S_ISREG(st.st_mode) || st.st_uid != e->owner ||
 	                (e->ino && (st.st_ino != e->ino || st.st_dev != e->dev)))) {
 		rc = MYE_ERASE_KEPT;
@@ -92,8 +89,18 @@ int mye_erase_data(struct mye_data_erase *e)
 			rc = erase_locked(e, dir_fd, fd, &st);
 		mye_fork_close(fd);
 	}
-	mye_fork_close(dir_fd);
 	return rc == -ENOENT ? MYE_ERASE_GONE : rc;
+}
+
+int mye_erase_data(struct mye_data_erase *e)
+{
+	int dir_fd = mye_fork_open_dir(e->dir), rc;
+
+	if (dir_fd < 0)
+		return dir_fd == -ENOENT ? MYE_ERASE_GONE : dir_fd;
+	rc = mye_erase_data_in(e, dir_fd);
+	mye_fork_close(dir_fd);
+	return rc;
 }
 
 int mye_claim_name(const struct mye_control *c, const struct mye_place *place)

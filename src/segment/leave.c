@@ -26,7 +26,8 @@ static void erase_data(struct mye_segment *seg)
 	mye_data_name(name, sizeof(name), &seg->place, seg->header.nonce);
 	mye_fork_close(seg->data_fd);
 	seg->data_fd = -1;
-	mye_erase_data(&e);
+	/* The descriptor just closed is all it takes: this process may have no other left. */
+	mye_erase_data_in(&e, seg->data_dir_fd >= 0 ? seg->data_dir_fd : seg->dir_fd);
 }
 
 /* The word as it is in the file now: the mapping could fault if somebody truncated it. */
@@ -94,7 +95,8 @@ void mye_segment_leave(struct mye_segment *seg)
 	/* These give up the roles, and whatever else is still held. */
 	mye_fork_close(seg->control_fd);
 	mye_fork_close(seg->data_fd);
+	mye_fork_close(seg->data_dir_fd);
 	mye_fork_close(seg->dir_fd);
-	seg->dir_fd = seg->control_fd = seg->data_fd = -1;
+	seg->dir_fd = seg->control_fd = seg->data_fd = seg->data_dir_fd = -1;
 	seg->open = seg->joined = seg->linked = false;
 }

@@ -43,6 +43,7 @@ struct mye_segment {
 	int dir_fd;    /* directory of the control file */
 	int control_fd;
 	int data_fd;
+	int data_dir_fd; /* hugetlbfs: its directory; elsewhere -1, it is dir_fd */
 	uint64_t control_dev, control_ino;
 	uint32_t owner;         /* uid of the control file; the data file must have the same */
 	char temp[64];          /* private name of an unpublished control file, "": it has none */

@@ -63,6 +63,7 @@ void help_die(struct mye_segment *seg)
 	mye_control_unmap(seg);
 	mye_fork_close(seg->control_fd);
 	mye_fork_close(seg->data_fd);
+	mye_fork_close(seg->data_dir_fd);
 	mye_fork_close(seg->dir_fd);
 	memset(seg, 0, sizeof(*seg));
 }

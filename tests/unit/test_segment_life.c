@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -403,6 +404,38 @@ Test(life, forced_removal_takes_the_name_and_the_last_to_leave_the_data)
 	mye_segment_leave(&c);
 	cr_assert_eq(help_files(), 0);
 	cr_assert_eq(myelon_ring_remove(name, NULL), -ENOENT);
+}
+
+static int close_without_descriptors(void *arg)
+{
+	struct mye_segment p, c;
+	struct rlimit limit;
+
+	(void)arg;
+	if (help_create(&p, name, NULL) < 0 || help_attach(&c, name, MYE_ROLE_CONSUMER) < 0)
+		return 1;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 2;
+	limit.rlim_cur = limit.rlim_cur < 256 ? limit.rlim_cur : 256;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 2;
+	while (dup(c.data_fd) >= 0)
+		;
+	/* One that came last and one that may write: each in turn. */
+	help_close(&p);
+	while (dup(c.dir_fd) >= 0)
+		;
+	mye_segment_leave(&c);
+	return help_files() == 0 ? 0 : 3;
+}
+
+Test(life, last_to_leave_removes_the_files_with_no_descriptor_to_spare)
+{
+	struct kit_actor a;
+
+	cr_assert_eq(kit_fork(&a, close_without_descriptors, NULL), 0);
+	cr_assert_eq(kit_wait(&a, 20), 0);
+	cr_assert_eq(help_files(), 0);
 }
 
 Test(life, ten_thousand_rings_leave_no_file_and_no_descriptor)
