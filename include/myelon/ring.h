@@ -86,7 +86,8 @@ enum myelon_numa {
 };
 
 /* Flags of myelon_ring_opts, myelon_attach_opts and myelon_open_opts. */
-/** create: replace a ring of this name that nobody uses any more */
+/** create: replace a ring of this name that nobody uses any more. The old one goes first, so that the new
+ *  one may have its room: if that cannot be made, the old one is gone too. */
 #define MYELON_F_REPLACE_DEAD (1u << 0)
 #define MYELON_F_KEEP (1u << 1)  /**< create: leave the files when the last participant closes */
 #define MYELON_F_GROUP (1u << 2) /**< create: file mode 0660 instead of 0600 */
@@ -303,8 +304,9 @@ typedef int (*myelon_gc_fn)(void *ctx, const struct myelon_gc_item *item);
 
 /**
  * Remove every control and data file of the shm and hugetlb directories that no
- * live process owns, and nothing else; plain-file rings and rings created with
- * MYELON_F_KEEP stay. @p fn may be NULL.
+ * live process owns, and nothing else; plain-file rings, rings created with
+ * MYELON_F_KEEP or by a library of another layout version, and files that are no
+ * rings stay. @p fn may be NULL.
  * @return files removed, or an error about the directories.
  */
 MYELON_API int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx);
