@@ -14,6 +14,8 @@
 #include "ring/peer.h"
 #include "sys/sys.h"
 
+#define PREFETCH_BYTES 256
+#define PREFETCH_POLLS 4
 #define PARKED_POLLS 1000 /* what a sleep counts for: whoever slept did not follow closely */
 
 static void handle_drop(struct mye_consumer *c)
@@ -230,6 +232,21 @@ static int park(struct mye_consumer *c, int64_t deadline)
 }
 
 /*
+ * The slot that comes next is written before `published` is: fetching its first lines while polling
+ * lets both transfers overlap. Not in the first polls, where a line that is just being written would be
+ * taken from a producer close ahead.
+ */
+static void prefetch_next(const struct mye_consumer *c)
+{
+	const struct myelon_consumer *h = &c->hot;
+	const unsigned char *slot = h->data + ((uint64_t)h->next & h->mask) * h->slot_size;
+	uint32_t bytes = h->slot_size < PREFETCH_BYTES ? h->slot_size : PREFETCH_BYTES;
+
+	for (uint32_t at = 0; at < bytes; at += 64)
+		__builtin_prefetch(slot + at);
+}
+
+/*
  * Poll up to @p n times. The value found is the value used: a second load would take the line from the
  * producer once more. @return look_at()'s result; *polls counts.
  */
@@ -238,7 +255,8 @@ static int poll_burst(struct mye_consumer *c, uint32_t n, bool relax, uint32_t *
 	int64_t have = c->hot.next - 1, published = have;
 
 	for (uint32_t i = 0; i < n && published == have; i++) {
-		++*polls;
+		if (++*polls > PREFETCH_POLLS)
+			prefetch_next(c);
 		if (relax)
 			mye_cpu_relax();
 		published = load_published(c);
