@@ -31,7 +31,7 @@ struct demo_result {
 };
 
 struct demo_member {
-	char id[16];
+	char id[24];
 	enum myelon_wait wait;
 	pid_t pid;  /* 0: not started */
 	bool ended; /* waited for */

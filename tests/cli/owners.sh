@@ -26,7 +26,7 @@ for command in 'info roots' 'rm roots' 'pub roots' 'sub roots'; do
 done
 # Who asks for other users' files and does not get them is told.
 expect 1 "${other[@]}" gc --any-owner
-out_has '0 kept, 2 failed$' # both files
+out_has '0 kept, [12] failed$' # the data file may lie where it cannot be seen
 [ "$(grep -c "$MYELON_SHM_DIR.*$MYELON_SHM_DIR" out)" -eq 0 ] || fail "the path twice: $(cat out)"
 
 # One of somebody else's, seen by root
