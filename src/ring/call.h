@@ -10,6 +10,7 @@
 #include <myelon/ring.h>
 
 #include "base/error.h"
+#include "segment/segment.h"
 #include "sys/sys.h"
 
 #define MYE_FIRST_SIZE(type, last) (offsetof(struct type, last) + sizeof(((struct type *)0)->last))
@@ -19,6 +20,22 @@
 
 int mye_opened_before_fork(const char *call);
 int mye_wait_check(uint32_t wait);
+
+/* What an attacher with these options demands; its time to wait begins now. */
+static inline struct mye_attach mye_attach_of(const struct myelon_attach_opts *opts,
+                                              enum mye_role role, enum myelon_kind kind)
+{
+	return (struct mye_attach){
+		.role = role,
+		.flags = opts->flags,
+		.kind = kind,
+		.slot_size = opts->slot_size,
+		.schema = opts->schema,
+		.deadline = opts->timeout_ns ? myelon_deadline_after(opts->timeout_ns) : MYELON_TRY,
+		.shm_dir = opts->shm_dir,
+		.hugetlb_dir = opts->hugetlb_dir,
+	};
+}
 
 /* Debug builds: notice two threads inside one handle. @return 0, or -EINVAL. */
 static inline int mye_call_begin(uint32_t *in_call, const char *what)

@@ -34,7 +34,6 @@ static void arm(struct mye_consumer *c, const struct mye_join *j, uint32_t flags
 	c->flags = flags;
 	mye_gather_init(&c->gather);
 	c->lost = j->lost;
-	c->published = j->cursor;
 	mye_entry_id(&c->seg, j->index, c->id);
 	c->hot.next = j->cursor + 1;
 	c->hot.end = c->hot.held = c->hot.next;
@@ -68,7 +67,7 @@ int mye_consumer_join(struct myelon_consumer **out, const char *name,
                       const struct myelon_attach_opts *user, enum myelon_kind kind)
 {
 	struct myelon_attach_opts opts;
-	struct mye_attach want = {.role = MYE_ROLE_CONSUMER, .kind = kind};
+	struct mye_attach want;
 	struct mye_join j = {0};
 	struct mye_consumer *c;
 	int rc;
@@ -81,12 +80,7 @@ int mye_consumer_join(struct myelon_consumer **out, const char *name,
 		rc = check_opts(&opts);
 	if (rc < 0)
 		return rc;
-	want.flags = opts.flags;
-	want.slot_size = opts.slot_size;
-	want.schema = opts.schema;
-	want.shm_dir = opts.shm_dir;
-	want.hugetlb_dir = opts.hugetlb_dir;
-	want.deadline = opts.timeout_ns ? myelon_deadline_after(opts.timeout_ns) : MYELON_TRY;
+	want = mye_attach_of(&opts, MYE_ROLE_CONSUMER, kind);
 	c = mye_handle_alloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
@@ -179,7 +173,6 @@ static int look_at(struct mye_consumer *c, int64_t published)
 	if (have > (int64_t)(c->hot.mask + 1 - ((uint64_t)c->hot.next & c->hot.mask)))
 		have = (int64_t)(c->hot.mask + 1 - ((uint64_t)c->hot.next & c->hot.mask));
 #endif
-	c->published = published;
 	c->hot.end = c->hot.next + have;
 	return 1;
 }

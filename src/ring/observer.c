@@ -81,7 +81,7 @@ int mye_observer_join(struct myelon_observer **out, const char *name,
                       const struct myelon_attach_opts *user, enum myelon_kind kind)
 {
 	struct myelon_attach_opts opts;
-	struct mye_attach want = {.role = MYE_ROLE_OBSERVER, .kind = kind};
+	struct mye_attach want;
 	struct mye_observer *o;
 	int rc;
 
@@ -98,12 +98,7 @@ int mye_observer_join(struct myelon_observer **out, const char *name,
 	if (opts.start > MYELON_START_OLDEST)
 		return mye_fail(-EINVAL, "observer attach: start %u is not latest or oldest",
 		                opts.start);
-	want.flags = opts.flags;
-	want.slot_size = opts.slot_size;
-	want.schema = opts.schema;
-	want.shm_dir = opts.shm_dir;
-	want.hugetlb_dir = opts.hugetlb_dir;
-	want.deadline = opts.timeout_ns ? myelon_deadline_after(opts.timeout_ns) : MYELON_TRY;
+	want = mye_attach_of(&opts, MYE_ROLE_OBSERVER, kind);
 	o = mye_handle_alloc(sizeof(*o));
 	if (!o)
 		return -ENOMEM;

@@ -78,7 +78,6 @@ struct mye_consumer {
 	uint32_t flags;
 	uint32_t in_call;
 	struct mye_peer peer;
-	int64_t published; /* as last seen */
 	uint64_t lost;
 	uint64_t alerts;
 	char id[MYE_ID_BYTES];
