@@ -8,6 +8,10 @@
 #include "sys/sys.h"
 
 #define TABLE_SIZE 4096
+#define HANDLE_OFFSET 3072
+#define HANDLE_STEP 256
+#define HANDLE_STEPS 4
+#define HANDLE_OFFSET_MAX (HANDLE_OFFSET + (HANDLE_STEPS - 1) * HANDLE_STEP)
 
 /* Descriptor + 1; 0: unused. */
 static int table[TABLE_SIZE];
@@ -26,9 +30,22 @@ static size_t page_round(size_t bytes)
 	return (bytes + page - 1) & ~(page - 1);
 }
 
+/*
+ * Not at the start of a page, where the words of the rings lie: a load from an address that is modulo
+ * 4 KiB that of an older store waits for it (segment/layout.h). The handles of a framed round trip,
+ * four in a row, get different places.
+ */
+static size_t place_in_page(void)
+{
+	static unsigned int count;
+
+	return HANDLE_OFFSET +
+	       __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) % HANDLE_STEPS * HANDLE_STEP;
+}
+
 void *mye_handle_alloc(size_t bytes)
 {
-	size_t rounded = page_round(bytes);
+	size_t rounded = page_round(bytes + HANDLE_OFFSET_MAX);
 	bool wiped = false;
 	void *handle;
 	int rc = -ENOMEM;
@@ -46,12 +63,14 @@ void *mye_handle_alloc(size_t bytes)
 	if (!wiped)
 		mye_warn("this kernel cannot wipe memory at fork: a forked child must not use "
 		         "handles of its parent");
-	return handle;
+	return (unsigned char *)handle + place_in_page();
 }
 
 void mye_handle_free(void *handle, size_t bytes)
 {
-	mye_unmap(handle, page_round(bytes));
+	uintptr_t at = (uintptr_t)handle & ~(uintptr_t)(mye_page_size() - 1);
+
+	mye_unmap((void *)at, page_round(bytes + HANDLE_OFFSET_MAX));
 }
 
 /* The lock is held across fork, so that no child finds a descriptor that is closed but still listed:

@@ -96,7 +96,8 @@ static int take_producer(struct mye_segment *seg)
 	if (rc != -EBUSY)
 		return rc;
 	mye_read_at(seg->control_fd, &who, sizeof(who),
-	            seg->header.page_unit + offsetof(struct mye_producer_page, identity));
+	            mye_producer_offset(&seg->header) +
+	                    offsetof(struct mye_producer_page, identity));
 	return mye_fail(-EBUSY, "ring '%s' has a living producer, pid %u: close or kill it first",
 	                seg->place.name, who.pid);
 }

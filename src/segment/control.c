@@ -201,9 +201,18 @@ void mye_control_unmap(struct mye_segment *seg)
 
 #endif
 
+void mye_control_words(struct mye_segment *seg)
+{
+	const struct mye_header *h = &seg->header;
+
+	seg->producer = (struct mye_producer_page *)(void *)(seg->control + mye_producer_offset(h));
+	seg->shared = (struct mye_shared_page *)(void *)(seg->control + mye_shared_offset(h));
+	seg->entries = (struct mye_entry *)(void *)(seg->control + mye_entry_offset(h, 0));
+}
+
 int mye_control_map(struct mye_segment *seg)
 {
-	size_t bytes = seg->header.control_bytes, unit = seg->header.page_unit;
+	size_t bytes = seg->header.control_bytes;
 	int rc = map_all(seg);
 
 	if (rc < 0) {
@@ -217,8 +226,6 @@ int mye_control_map(struct mye_segment *seg)
 		                "the control file of ring '%s' (%zu bytes) cannot be mapped: %s",
 		                seg->place.name, bytes, myelon_strerror(rc));
 	}
-	seg->producer = (struct mye_producer_page *)(void *)(seg->control + unit);
-	seg->shared = (struct mye_shared_page *)(void *)(seg->control + 2 * unit);
-	seg->entries = (struct mye_entry *)(void *)(seg->control + 3 * unit);
+	mye_control_words(seg);
 	return 0;
 }

@@ -63,6 +63,8 @@ bool mye_name_leads_to(int dir_fd, const char *file, uint64_t dev, uint64_t ino)
 /* Map as the role allows, and populate. @return 0, -EPROTO (shorter than it says), -ENOMEM. */
 int mye_control_map(struct mye_segment *seg);
 void mye_control_unmap(struct mye_segment *seg);
+/* The words inside seg->control, by the validated header. */
+void mye_control_words(struct mye_segment *seg);
 
 /* locks.c */
 /* Byte 0 of a file shared, while somebody holds it exclusively until @p until. @return 0, -EBUSY. */

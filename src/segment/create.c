@@ -86,6 +86,7 @@ static void fill_header(struct mye_segment *seg, const struct myelon_ring_opts *
 	h->node_asked = d->node;
 	h->node_obtained = d->node_got;
 	memcpy(h->nonce, d->nonce, sizeof(h->nonce));
+	h->stagger = (uint32_t)(d->nonce[1] % MYE_STAGGER_STEPS) * MYE_STAGGER_STEP;
 	h->data_dev = d->dev;
 	h->data_ino = d->ino;
 	memcpy(h->boot_id, who.boot_id, sizeof(h->boot_id));

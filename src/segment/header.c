@@ -112,6 +112,8 @@ static int check_rest(const struct mye_header *h, const char *path)
 	if (h->node_obtained < -1)
 		return wrong(path, "node_obtained", (uint32_t)h->node_obtained,
 		             "it must be -1 or a node");
+	if (h->stagger % MYE_STAGGER_STEP || h->stagger > MYE_STAGGER_MAX)
+		return wrong(path, "stagger", h->stagger, "it must be a multiple of 512 to 2560");
 	if (!memchr(h->reason, 0, sizeof(h->reason)))
 		return wrong(path, "reason", (unsigned char)h->reason[sizeof(h->reason) - 1],
 		             "its last byte must be 0");

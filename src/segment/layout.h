@@ -10,6 +10,12 @@
  * alone on a line of 128 bytes (two cache lines: the adjacent-line prefetcher
  * pairs them).
  *
+ * No two words of the hot path have the same address modulo 4 KiB: a load whose
+ * low 12 bits are those of an older store still under way waits for it, however
+ * far apart the two are. Counted in lines modulo 4, published is on 0,
+ * space_target on 1, parked on 2, cursor and evicted on 3; `stagger` does the
+ * same for two rings in one process, handles lie elsewhere (base/handle.c).
+ *
  * The comment behind a field: who writes it; who reads it.
  */
 #ifndef MYE_SEGMENT_LAYOUT_H
@@ -64,7 +70,9 @@ struct mye_header {
 	uint32_t creator_pid;  /* report */
 	uint32_t creator_uid;  /* report */
 	char reason[160];      /* report: how backing, pages and node came about; NUL-terminated */
-	uint64_t reserved[20]; /* 0 */
+	uint32_t stagger;      /* offset of the words in the producer page and the shared page */
+	uint32_t reserved0;    /* 0 */
+	uint64_t reserved[19]; /* 0 */
 	uint64_t checksum;     /* FNV-1a 64 of all bytes before it */
 };
 
@@ -96,11 +104,11 @@ struct mye_producer_page {
 		uint32_t reserved;
 	} MYE_ALIGNED hot;
 	struct {
-		int64_t ceiling; /* producer; joiners, observers: nothing above it is ever written */
-	} MYE_ALIGNED gate;
-	struct {
 		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */
 	} MYE_ALIGNED space;
+	struct {
+		int64_t ceiling; /* producer; joiners, observers: nothing above it is ever written */
+	} MYE_ALIGNED gate;
 	struct {
 		uint64_t epoch;         /* producer; all: 1, +1 at each takeover */
 		uint32_t state;         /* producer; all: enum mye_producer_state */
@@ -125,9 +133,6 @@ struct mye_producer_page {
 /* Page 2: words several processes write. */
 struct mye_shared_page {
 	struct {
-		uint32_t parked; /* sleepers set, publisher exchanges for 0 */
-	} MYE_ALIGNED park;
-	struct {
 		uint32_t
 			doorbell; /* publisher, closers, takeover, interrupt: +1; sleepers wait on it */
 		uint32_t reserved;
@@ -138,6 +143,9 @@ struct mye_shared_page {
 		uint64_t
 			joined; /* joiners, +1 when a new id has its start; producer: ends the hold */
 	} MYE_ALIGNED join;
+	struct {
+		uint32_t parked; /* sleepers set, publisher exchanges for 0 */
+	} MYE_ALIGNED park;
 	struct {
 		uint32_t
 			bell; /* consumers that pass space_target, joiners, leavers: +1; producer waits */
@@ -172,10 +180,6 @@ enum mye_entry_state {
  */
 struct mye_entry {
 	struct {
-		int64_t cursor;   /* consumer; producer: last released sequence, -1 */
-		uint64_t evicted; /* evictor, only raised; consumer: highest evicted generation */
-	} MYE_ALIGNED hot;
-	struct {
 		uint64_t state;      /* consumer, evictor (CAS); producer */
 		int64_t resume_from; /* consumer at detach, evictor; the next owner of this id */
 		uint64_t lost;       /* consumer; tools: skipped at the last resume */
@@ -194,6 +198,10 @@ struct mye_entry {
 	struct {
 		uint64_t depends[16]; /* later: consumers this one follows; 0 */
 	} MYE_ALIGNED chain;
+	struct {
+		int64_t cursor;   /* consumer; producer: last released sequence, -1 */
+		uint64_t evicted; /* evictor, only raised; consumer: highest evicted generation */
+	} MYE_ALIGNED hot;
 };
 
 /* Lock bytes of the control file (open-file-description locks). */
@@ -210,9 +218,36 @@ static_assert(sizeof(struct mye_header) == 512, "header is 512 bytes");
 static_assert(offsetof(struct mye_header, checksum) == 504, "checksum ends the header");
 static_assert(sizeof(struct mye_identity) == 56, "identity is 56 bytes");
 static_assert(sizeof(struct mye_entry) == 4 * MYE_LINE, "entry is four lines");
-static_assert(sizeof(struct mye_producer_page) <= 4096, "producer words fit the smallest page");
-static_assert(sizeof(struct mye_shared_page) <= 4096, "shared words fit the smallest page");
 static_assert(offsetof(struct mye_producer_page, identity) == 4 * MYE_LINE, "producer page layout");
 static_assert(offsetof(struct mye_shared_page, space) == 3 * MYE_LINE, "shared page layout");
+
+#define MYE_LINE_CLASS(type, member) (offsetof(struct type, member) / MYE_LINE % 4)
+static_assert(MYE_LINE_CLASS(mye_producer_page, hot.published) == 0, "line modulo 4");
+static_assert(MYE_LINE_CLASS(mye_producer_page, space.space_target) == 1, "line modulo 4");
+static_assert(MYE_LINE_CLASS(mye_shared_page, park.parked) == 2, "line modulo 4");
+static_assert(MYE_LINE_CLASS(mye_entry, hot.cursor) == 3, "line modulo 4");
+
+/* Steps of header.stagger, and how many leave the words inside the smallest page. */
+#define MYE_STAGGER_STEP (4u * MYE_LINE)
+#define MYE_STAGGER_STEPS 6u
+#define MYE_STAGGER_MAX ((MYE_STAGGER_STEPS - 1) * MYE_STAGGER_STEP)
+static_assert(MYE_STAGGER_MAX + sizeof(struct mye_producer_page) <= 4096, "fits the smallest page");
+static_assert(MYE_STAGGER_MAX + sizeof(struct mye_shared_page) <= 4096, "fits the smallest page");
+
+/* Where the parts of a control file begin. */
+static inline uint64_t mye_producer_offset(const struct mye_header *h)
+{
+	return (uint64_t)h->page_unit + h->stagger;
+}
+
+static inline uint64_t mye_shared_offset(const struct mye_header *h)
+{
+	return 2ull * h->page_unit + h->stagger;
+}
+
+static inline uint64_t mye_entry_offset(const struct mye_header *h, uint32_t index)
+{
+	return 3ull * h->page_unit + index * sizeof(struct mye_entry);
+}
 
 #endif

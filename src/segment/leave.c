@@ -36,7 +36,8 @@ static bool closed(const struct mye_segment *seg)
 	uint32_t state = MYE_PRODUCER_NONE;
 
 	mye_read_at(seg->control_fd, &state, sizeof(state),
-	            seg->header.page_unit + offsetof(struct mye_producer_page, slow.state));
+	            mye_producer_offset(&seg->header) +
+	                    offsetof(struct mye_producer_page, slow.state));
 	return state == MYE_PRODUCER_CLOSED;
 }
 

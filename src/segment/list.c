@@ -36,7 +36,7 @@ static void drop_copy(struct mye_segment *seg, struct mye_control *c)
 
 static int copy_words(struct mye_segment *seg, const struct mye_control *c, const char *path)
 {
-	size_t bytes = c->header.control_bytes, unit = c->header.page_unit;
+	size_t bytes = c->header.control_bytes;
 	ssize_t n;
 
 	seg->control = aligned_alloc(MYE_LINE, bytes);
@@ -48,9 +48,7 @@ static int copy_words(struct mye_segment *seg, const struct mye_control *c, cons
 	if ((size_t)n < bytes)
 		return mye_fail(-EPROTO, "%s was truncated to %zd bytes while it was read", path,
 		                n);
-	seg->producer = (struct mye_producer_page *)(void *)(seg->control + unit);
-	seg->shared = (struct mye_shared_page *)(void *)(seg->control + 2 * unit);
-	seg->entries = (struct mye_entry *)(void *)(seg->control + 3 * unit);
+	mye_control_words(seg);
 	return 0;
 }
 

@@ -89,7 +89,7 @@ void mye_holders(int fd, const struct mye_header *h, char *buf, size_t cap, bool
 		struct mye_identity who = {0};
 
 		mye_read_at(fd, &who, sizeof(who),
-		            h->page_unit + offsetof(struct mye_producer_page, identity));
+		            mye_producer_offset(h) + offsetof(struct mye_producer_page, identity));
 		add(&t, "producer pid %u", who.pid);
 	}
 	for (uint32_t i = 0; i < h->max_consumers; i++) {
@@ -101,7 +101,7 @@ void mye_holders(int fd, const struct mye_header *h, char *buf, size_t cap, bool
 			more++;
 			continue;
 		}
-		mye_read_at(fd, &e, sizeof(e), 3ull * h->page_unit + i * sizeof(e));
+		mye_read_at(fd, &e, sizeof(e), mye_entry_offset(h, i));
 		e.about.id[sizeof(e.about.id) - 1] = '\0';
 		add(&t, "%sconsumer %s (pid %u)", t.used ? ", " : "",
 		    mye_id_check(e.about.id) == 0 ? e.about.id : "?", e.about.who.pid);

@@ -50,6 +50,8 @@ static const struct field fields[] = {
 	F("", mye_header, creator_pid),
 	F("", mye_header, creator_uid),
 	F("", mye_header, reason),
+	F("", mye_header, stagger),
+	F("", mye_header, reserved0),
 	F("", mye_header, reserved),
 	F("", mye_header, checksum),
 	F("P+", mye_producer_page, hot.published),
@@ -138,11 +140,11 @@ Test(layout, the_specification_has_no_row_that_is_not_declared)
 
 Test(layout, frame_header_is_as_specified)
 {
-	cr_expect_eq(sizeof(struct mye_frame_header), 16);
-	cr_expect_eq(offsetof(struct mye_frame_header, length), 0);
-	cr_expect_eq(offsetof(struct mye_frame_header, id), 4);
-	cr_expect_eq(offsetof(struct mye_frame_header, kind), 8);
-	cr_expect_eq(offsetof(struct mye_frame_header, flags), 9);
-	cr_expect_eq(offsetof(struct mye_frame_header, reserved), 10);
-	cr_expect_eq(offsetof(struct mye_frame_header, index), 12);
+	cr_expect_eq(sizeof(struct myelon_frame_header), 16);
+	cr_expect_eq(offsetof(struct myelon_frame_header, length), 0);
+	cr_expect_eq(offsetof(struct myelon_frame_header, id), 4);
+	cr_expect_eq(offsetof(struct myelon_frame_header, kind), 8);
+	cr_expect_eq(offsetof(struct myelon_frame_header, flags), 9);
+	cr_expect_eq(offsetof(struct myelon_frame_header, reserved), 10);
+	cr_expect_eq(offsetof(struct myelon_frame_header, index), 12);
 }

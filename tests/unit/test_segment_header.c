@@ -28,7 +28,8 @@ static const struct {
 	FIELD(unattended),  FIELD(fence),         FIELD(flags),         FIELD(schema),
 	FIELD(node_asked),  FIELD(node_obtained), FIELD(nonce),         FIELD(data_dev),
 	FIELD(data_ino),    FIELD(boot_id),       FIELD(created_ns),    FIELD(creator_pid),
-	FIELD(creator_uid), FIELD(reason),        FIELD(reserved),      FIELD(checksum),
+	FIELD(creator_uid), FIELD(reason),        FIELD(stagger),       FIELD(reserved0),
+	FIELD(reserved),    FIELD(checksum),
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -174,6 +175,9 @@ Test(header, forged_value_with_a_right_checksum_is_refused_by_field)
 	FORGED(unattended, 2);
 	FORGED(fence, 0);
 	FORGED(flags, MYELON_F_EINTR);
+	FORGED(stagger, 128);
+	FORGED(stagger, 3072);
+	FORGED(stagger, UINT32_MAX);
 	FORGED(node_asked, -2);
 	FORGED(node_obtained, INT32_MIN);
 	/* A product that wraps to what data_bytes says. */
