@@ -16,6 +16,14 @@ static uint32_t power_of_two(uint64_t n)
 	return p > UINT32_MAX / 2 ? UINT32_MAX / 2 + 1 : (uint32_t)p;
 }
 
+/* The largest that is not above @n: a ring of frames is not larger in memory than a raw one. */
+static uint32_t power_of_two_within(uint64_t n)
+{
+	uint32_t p = power_of_two(n);
+
+	return p > n ? p / 2 : p;
+}
+
 void bench_ring_plan(struct bench_ring *r, const struct bench_options *o,
                      const struct bench_place *place, bool framed)
 {
@@ -36,8 +44,8 @@ void bench_ring_plan(struct bench_ring *r, const struct bench_options *o,
 	if (o->window)
 		r->window = (uint32_t)o->window;
 	else
-		r->window = power_of_two((uint64_t)bench_window_for(r->payload) *
-		                         bench_ring_slots_each(r));
+		r->window = power_of_two_within((uint64_t)bench_window_for(r->payload) *
+		                                bench_ring_slots_each(r));
 }
 
 uint32_t bench_ring_slots_each(const struct bench_ring *r)

@@ -7,7 +7,8 @@
 
 #define KIND 7
 
-static inline int send(struct bench_pair *p, uint64_t seq, uint64_t seed)
+static inline __attribute__((always_inline)) int send(struct bench_pair *p, uint64_t seq,
+                                                      uint64_t seed)
 {
 	void *buf;
 	int rc = myelon_frame_claim(p->out.framed, p->ring.payload, MYELON_FOREVER, &buf);
@@ -18,7 +19,8 @@ static inline int send(struct bench_pair *p, uint64_t seq, uint64_t seed)
 	return myelon_frame_commit(p->out.framed, p->ring.payload, KIND);
 }
 
-static inline int receive(struct bench_pair *p, uint64_t seq, uint64_t seed)
+static inline __attribute__((always_inline)) int receive(struct bench_pair *p, uint64_t seq,
+                                                         uint64_t seed)
 {
 	struct myelon_message m;
 	int n = myelon_frame_peek(p->in.framed, MYELON_FOREVER, &m);

@@ -2,7 +2,8 @@
 #include "pair.h"
 #include "payload.h"
 
-static inline int send(struct bench_pair *p, uint64_t seq, uint64_t seed)
+static inline __attribute__((always_inline)) int send(struct bench_pair *p, uint64_t seq,
+                                                      uint64_t seed)
 {
 	struct myelon_span s;
 	int rc = myelon_claim(p->out.raw, 1, MYELON_FOREVER, &s);
@@ -13,7 +14,8 @@ static inline int send(struct bench_pair *p, uint64_t seq, uint64_t seed)
 	return myelon_publish(p->out.raw, 1);
 }
 
-static inline int receive(struct bench_pair *p, uint64_t seq, uint64_t seed)
+static inline __attribute__((always_inline)) int receive(struct bench_pair *p, uint64_t seq,
+                                                         uint64_t seed)
 {
 	struct myelon_view v;
 	int n = myelon_peek(p->in.raw, 1, MYELON_FOREVER, &v);

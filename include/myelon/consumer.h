@@ -26,6 +26,9 @@
 extern "C" {
 #endif
 
+/* Not in the first polls, where a line that is just being written would be taken from its writer. */
+#define MYELON_POLLS_UNTIL_PREFETCH_ 4
+
 /**
  * The hot part of a consumer handle, visible so that peek and release can be inlined; the rest lies
  * behind it. Read-only for callers. end - next slots are there to be read; none sends every call to
@@ -43,6 +46,10 @@ struct myelon_consumer {
 	const uint64_t *evicted;     /* highest generation of this entry that was evicted */
 	uint64_t generation;         /* ours */
 	const int64_t *space_target; /* cursor a blocked producer waits for */
+	const int64_t *published;    /* the producer's */
+	uint64_t run;                /* most that the polls of peek may take at once */
+	uint32_t polled;             /* polls the last refill made in peek itself */
+	uint32_t relax;              /* pause between polls */
 };
 
 /**
@@ -59,12 +66,45 @@ MYELON_API int myelon_consumer_attach(struct myelon_consumer **out, const char *
  * is allowed. */
 MYELON_API void myelon_consumer_close(struct myelon_consumer *c);
 
-/** Slow path of myelon_peek(): wait until something is there. */
-MYELON_API int myelon_peek_slow(struct myelon_consumer *c, uint32_t max, int64_t deadline);
+/** Slow path of myelon_peek(), first half: whatever can be done before the first look at the ring.
+ * @return how often peek polls by itself before it calls the second half, or negative. */
+MYELON_API int myelon_peek_begin(struct myelon_consumer *c, uint32_t max, int64_t deadline);
+/** Second half, with the value of published that peek saw last: wait. @return how much is there, > 0,
+ * or negative. */
+MYELON_API int myelon_peek_wait(struct myelon_consumer *c, int64_t published, int64_t deadline);
 /** Slow path of myelon_release(). */
 MYELON_API int myelon_release_slow(struct myelon_consumer *c, uint32_t n);
 /** Wake the producer that waits for room. */
 MYELON_API void myelon_consumer_wake(struct myelon_consumer *c);
+
+/*
+ * Nothing is left of what was there. The polls are made here and not behind a call: from the moment
+ * the producer's store arrives, a round trip consists of what follows it, and a call with its
+ * registers is a tenth of that (docs/benchmarks.md).
+ */
+static inline int myelon_refill_(struct myelon_consumer *c, uint32_t max, int64_t deadline)
+{
+	int polls = myelon_peek_begin(c, max, deadline), i = 0;
+	const unsigned char *slot = c->data + ((uint64_t)c->next & c->mask) * c->slot_size;
+	int64_t have = c->next - 1, published;
+
+	if (polls < 0)
+		return polls;
+	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
+	while ((published = __atomic_load_n(c->published, __ATOMIC_ACQUIRE)) == have && i < polls) {
+		if (c->relax)
+			myelon_relax();
+		/* It is written before published is: now both come at the same time. */
+		if (i++ >= MYELON_POLLS_UNTIL_PREFETCH_)
+			__builtin_prefetch(slot);
+	}
+	c->polled = (uint32_t)i;
+	/* Nothing, and what cannot be, are out of range in the same way. */
+	if (__builtin_expect((uint64_t)published - (uint64_t)have - 1 >= c->run, 0))
+		return myelon_peek_wait(c, published, deadline);
+	c->end = published + 1;
+	return (int)(published - have);
+}
 
 /**
  * Look at the messages that follow the last released one, in place; waits until
@@ -85,11 +125,11 @@ static inline int myelon_peek(struct myelon_consumer *c, uint32_t max, int64_t d
 
 	if (__builtin_expect(n - 1 >= max, 0)) {
 		if (n == 0 || max == 0) {
-			int rc = myelon_peek_slow(c, max, deadline);
+			int rc = myelon_refill_(c, max, deadline);
 
 			if (rc < 0)
 				return rc;
-			n = (uint64_t)(c->end - c->next);
+			n = (uint64_t)rc;
 		}
 		if (n > max)
 			n = max;

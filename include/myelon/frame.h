@@ -37,8 +37,55 @@ extern "C" {
 /** myelon_frame_peek_batch() gives at most so many at once. */
 #define MYELON_FRAME_BATCH_MAX 256
 
-struct myelon_frame_producer;
-struct myelon_frame_consumer;
+/** What begins every frame, as it lies in the ring (docs/layout.md). */
+struct myelon_frame_header {
+	uint32_t length;   /**< payload bytes of this frame */
+	uint32_t id;       /**< of the message */
+	uint8_t kind;      /**< the sender's */
+	uint8_t flags;     /**< MYELON_FRAME_* */
+	uint16_t reserved; /**< 0 */
+	uint32_t index;    /**< of the fragment; 0 in FIRST and ABORT, and only there */
+};
+#define MYELON_FRAME_HEADER ((uint32_t)sizeof(struct myelon_frame_header))
+#define MYELON_FRAME_FIRST 1u /**< starts a message */
+#define MYELON_FRAME_LAST 2u  /**< ends it */
+#define MYELON_FRAME_ABORT 4u /**< alone: the message of this id was cut off by its sender */
+
+/** What the geometry of a ring allows. */
+struct myelon_frame_limits {
+	uint32_t slot_size;
+	uint32_t shift;     /**< log2 of slot_size, or 0: not a power of two */
+	uint32_t max_frame; /**< longest payload of one frame, bytes */
+};
+
+/**
+ * The hot part of a framed producer, visible so that claim and commit can be inlined; the rest lies
+ * behind it. Read-only for callers. A handle that is not good for a plain claim (a message is cut
+ * off, forked) has below = 0 and sends every call to the slow path.
+ */
+struct myelon_frame_producer {
+	struct myelon_producer *ring;
+	void *base;       /* first slot of the open claim; NULL: none is open */
+	int64_t seq;      /* its sequence */
+	int64_t mark;     /* the first start at or after it is to be recorded */
+	uint64_t below;   /* payloads shorter than this may be claimed without asking */
+	uint32_t *last;   /* in shared memory: id of the last message */
+	uint32_t claimed; /* bytes of the open claim */
+	uint32_t id;      /* of the last message */
+	struct myelon_frame_limits limits;
+};
+
+/**
+ * The hot part of a framed consumer. With plain = 0 (in the middle of a fragmented message, a batch
+ * is held, forked) every call takes the slow path.
+ */
+struct myelon_frame_consumer {
+	struct myelon_consumer *ring;
+	struct myelon_frame_limits limits;
+	uint32_t plain;
+	uint32_t one; /* slots of the one message that peek gave in place; 0: there is none */
+};
+
 struct myelon_frame_observer;
 
 /** A received message. After an error: id, kind, seq and len as far as known, data NULL. */
@@ -73,6 +120,21 @@ MYELON_API struct myelon_producer *myelon_frame_producer_ring(struct myelon_fram
 /** Longest payload that is sent in one piece, bytes. */
 MYELON_API size_t myelon_frame_producer_max_frame(const struct myelon_frame_producer *fp);
 
+/** Slots of a message of @p bytes, at most max_frame. */
+static inline uint32_t myelon_frame_slots(const struct myelon_frame_limits *l, uint32_t bytes)
+{
+	uint32_t last = bytes + MYELON_FRAME_HEADER - 1;
+
+	return 1 + (l->shift != 0 ? last >> l->shift : last / l->slot_size);
+}
+
+/** Slow path of myelon_frame_claim(). */
+MYELON_API int myelon_frame_claim_slow(struct myelon_frame_producer *fp, size_t bytes,
+                                       int64_t deadline, void **buf);
+/** Slow path of myelon_frame_commit(). */
+MYELON_API int myelon_frame_commit_slow(struct myelon_frame_producer *fp, size_t bytes,
+                                        uint8_t kind);
+
 /**
  * Claim room for a message of up to @p bytes and build it in place.
  * @param buf  out: 16-byte aligned, contiguous; never NULL, also for 0 bytes. What was there before
@@ -80,11 +142,49 @@ MYELON_API size_t myelon_frame_producer_max_frame(const struct myelon_frame_prod
  * @return 0; -EMSGSIZE (more than max_frame); -EAGAIN; -ETIMEDOUT; -EINVAL (a claim is open);
  * -ECANCELED; -EPERM.
  */
-MYELON_API int myelon_frame_claim(struct myelon_frame_producer *fp, size_t bytes, int64_t deadline,
-                                  void **buf);
+static inline int myelon_frame_claim(struct myelon_frame_producer *fp, size_t bytes,
+                                     int64_t deadline, void **buf)
+{
+	struct myelon_span span;
+	int rc;
+
+	if (__builtin_expect(!fp || bytes >= fp->below || !buf, 0))
+		return myelon_frame_claim_slow(fp, bytes, deadline, buf);
+	rc = myelon_claim(fp->ring, myelon_frame_slots(&fp->limits, (uint32_t)bytes), deadline,
+	                  &span);
+	if (__builtin_expect(rc < 0, 0))
+		return rc;
+	fp->base = span.base;
+	fp->seq = span.seq;
+	fp->claimed = (uint32_t)bytes;
+	*buf = (unsigned char *)span.base + MYELON_FRAME_HEADER;
+	return 0;
+}
+
 /** Publish the claimed message with its final length (<= claimed). @return 0; -EINVAL (the claim
  * stays open); -EPERM. */
-MYELON_API int myelon_frame_commit(struct myelon_frame_producer *fp, size_t bytes, uint8_t kind);
+static inline int myelon_frame_commit(struct myelon_frame_producer *fp, size_t bytes, uint8_t kind)
+{
+	struct myelon_frame_header h = {0, 0, kind, MYELON_FRAME_FIRST | MYELON_FRAME_LAST, 0, 0};
+	uint32_t slots;
+
+	if (__builtin_expect(!fp || !fp->base || bytes > fp->claimed || fp->seq >= fp->mark, 0))
+		return myelon_frame_commit_slow(fp, bytes, kind);
+	slots = myelon_frame_slots(&fp->limits, (uint32_t)bytes);
+	/* Somebody gave the claim back through the ring handle: these slots may be others' now. */
+	if (__builtin_expect(fp->ring->claimed - fp->seq < slots || fp->ring->next != fp->seq, 0))
+		return myelon_frame_commit_slow(fp, bytes, kind);
+	h.length = (uint32_t)bytes;
+	h.id = fp->id + 1 != 0 ? fp->id + 1 : 1;
+	memcpy(fp->base, &h, sizeof(h));
+	fp->base = NULL;
+	fp->id = h.id;
+	MYELON_POINT_();
+	/* First the id, into the line of published: a successor never gives it to another message. */
+	__atomic_store_n(fp->last, h.id, __ATOMIC_RELAXED);
+	return myelon_publish(fp->ring, slots);
+}
+
 /** Give the claim back; nothing becomes visible. @return 0; -EINVAL; -EPERM. */
 MYELON_API int myelon_frame_cancel(struct myelon_frame_producer *fp);
 
@@ -117,6 +217,35 @@ MYELON_API struct myelon_consumer *myelon_frame_consumer_ring(struct myelon_fram
  * @return 0; -EINVAL; -EPERM. */
 MYELON_API int myelon_frame_consumer_limit(struct myelon_frame_consumer *fc, size_t bytes);
 
+/* The common case: a whole message. @p h is a private copy, @p available slots are published. */
+static inline int myelon_frame_is_whole_(const struct myelon_frame_header *h, uint64_t available,
+                                         const struct myelon_frame_limits *l)
+{
+	return h->flags == (MYELON_FRAME_FIRST | MYELON_FRAME_LAST) && h->reserved == 0 &&
+	       h->index == 0 && h->length <= l->max_frame &&
+	       myelon_frame_slots(l, h->length) <= available;
+}
+
+static inline void myelon_frame_borrow_(struct myelon_message *msg,
+                                        const struct myelon_frame_header *h, const void *frame,
+                                        int64_t seq)
+{
+	/* Also of an empty message: choosing would make every read of a payload wait for its header. */
+	msg->data = (const unsigned char *)frame + MYELON_FRAME_HEADER;
+	msg->len = h->length;
+	msg->id = h->id;
+	msg->kind = h->kind;
+	msg->borrowed = 1;
+	msg->reserved = 0;
+	msg->seq = seq;
+}
+
+/** Slow path of myelon_frame_peek(). */
+MYELON_API int myelon_frame_peek_slow(struct myelon_frame_consumer *fc, int64_t deadline,
+                                      struct myelon_message *msg);
+/** Slow path of myelon_frame_release(). */
+MYELON_API int myelon_frame_release_slow(struct myelon_frame_consumer *fc, uint32_t n);
+
 /**
  * The next message, in place if it is in one piece, else reassembled in memory of the handle. It
  * stays valid until myelon_frame_release(); until then a second peek gives it again.
@@ -127,8 +256,29 @@ MYELON_API int myelon_frame_consumer_limit(struct myelon_frame_consumer *fc, siz
  * the next call goes on); -EMSGSIZE (over the limit, @p msg has its length; skipped); -ENOMEM (no
  * memory to put it together; the next call tries again); else as myelon_peek().
  */
-MYELON_API int myelon_frame_peek(struct myelon_frame_consumer *fc, int64_t deadline,
-                                 struct myelon_message *msg);
+static inline int myelon_frame_peek(struct myelon_frame_consumer *fc, int64_t deadline,
+                                    struct myelon_message *msg)
+{
+	struct myelon_frame_header h;
+	struct myelon_view view;
+	int rc;
+
+	if (__builtin_expect(!fc || !fc->plain || !msg, 0))
+		return myelon_frame_peek_slow(fc, deadline, msg);
+	rc = myelon_peek(fc->ring, MYELON_ALL, deadline, &view);
+	if (__builtin_expect(rc < 0, 0)) {
+		fc->one = 0;
+		memset(msg, 0, sizeof(*msg));
+		return rc;
+	}
+	memcpy(&h, view.base, sizeof(h));
+	if (__builtin_expect(!myelon_frame_is_whole_(&h, view.count, &fc->limits), 0))
+		return myelon_frame_peek_slow(fc, deadline, msg);
+	myelon_frame_borrow_(msg, &h, view.base, view.seq);
+	fc->one = myelon_frame_slots(&fc->limits, h.length);
+	return 1;
+}
+
 /**
  * Up to @p max messages at once (and MYELON_FRAME_BATCH_MAX), those that are there now, all in one
  * piece; a fragmented one comes alone. @return the count, or as myelon_frame_peek().
@@ -139,8 +289,17 @@ MYELON_API int myelon_frame_peek_batch(struct myelon_frame_consumer *fc,
  * Release the first @p n messages of the last peek.
  * @return 0; -ESTALE (evicted: what was read since peek is not to be trusted); -EINVAL; -EPERM.
  */
-__attribute__((warn_unused_result)) MYELON_API int myelon_frame_release(
-	struct myelon_frame_consumer *fc, uint32_t n);
+__attribute__((warn_unused_result)) static inline int myelon_frame_release(
+	struct myelon_frame_consumer *fc, uint32_t n)
+{
+	uint32_t slots;
+
+	if (__builtin_expect(!fc || n != 1 || !fc->one, 0))
+		return myelon_frame_release_slow(fc, n);
+	slots = fc->one;
+	fc->one = 0;
+	return myelon_release(fc->ring, slots);
+}
 
 /**
  * Copy the next message into @p buf and release it.
@@ -172,6 +331,14 @@ MYELON_API int myelon_frame_observer_limit(struct myelon_frame_observer *fo, siz
  */
 MYELON_API int myelon_frame_observe(struct myelon_frame_observer *fo, int64_t deadline,
                                     struct myelon_message *msg, uint64_t *lost);
+
+/* Exported twins of the inline functions, for other languages. */
+MYELON_API int myelon_frame_claim_fn(struct myelon_frame_producer *fp, size_t bytes,
+                                     int64_t deadline, void **buf);
+MYELON_API int myelon_frame_commit_fn(struct myelon_frame_producer *fp, size_t bytes, uint8_t kind);
+MYELON_API int myelon_frame_peek_fn(struct myelon_frame_consumer *fc, int64_t deadline,
+                                    struct myelon_message *msg);
+MYELON_API int myelon_frame_release_fn(struct myelon_frame_consumer *fc, uint32_t n);
 
 #ifdef __cplusplus
 }

@@ -213,6 +213,7 @@ struct myelon_handle_stats {
 	uint64_t alerts;    /**< values in shared memory that were out of range */
 	uint64_t lost;    /**< messages skipped at a resume (consumer) or overwritten (observer) */
 	uint64_t gathers; /**< polls delayed to gather messages (consumer) */
+	uint64_t yields;  /**< times the CPU was given away before a park (adaptive) */
 };
 #define MYELON_HANDLE_STATS_INIT                                                                   \
 	{                                                                                          \

@@ -24,7 +24,7 @@ extern "C" {
  * (producer). */
 enum myelon_wait {
 	/** Default: spin for at most the measured cost of one park and wake, then
-   * park; park at once when spinners outnumber the usable CPUs. */
+   * park; do not spin when the ring's handles outnumber the usable CPUs. */
 	MYELON_WAIT_ADAPTIVE = 0,
 	/** Poll without a pause. Needs a core of its own. */
 	MYELON_WAIT_SPIN = 1,
@@ -38,6 +38,19 @@ enum myelon_wait {
 	/** Sleep in the kernel until woken; costs nothing while idle. */
 	MYELON_WAIT_PARK = 5,
 };
+
+/** A short stall between two polls: PAUSE on x86, ISB on arm64 (where YIELD does nothing on common
+ * cores). */
+static inline void myelon_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("isb" ::: "memory");
+#else
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 
 /** CLOCK_MONOTONIC in ns; add to it to make a deadline. */
 MYELON_API int64_t myelon_now(void);

@@ -10,26 +10,26 @@
 #include "sys/sys.h"
 
 /* Is this the fragment that comes next in our message, and can it be one? */
-static bool continues(const struct mye_assembly *a, const struct mye_frame_header *h)
+static bool continues(const struct mye_assembly *a, const struct myelon_frame_header *h)
 {
 	uint64_t length = a->length + h->length;
-	bool last = (h->flags & MYE_FRAME_LAST) != 0;
+	bool last = (h->flags & MYELON_FRAME_LAST) != 0;
 
-	return (h->flags & (MYE_FRAME_FIRST | MYE_FRAME_ABORT)) == 0 && h->id == a->id &&
+	return (h->flags & (MYELON_FRAME_FIRST | MYELON_FRAME_ABORT)) == 0 && h->id == a->id &&
 	       h->index == a->index && (last ? length == a->total : length < a->total);
 }
 
-enum mye_take mye_assembly_take(struct mye_assembly *a, const struct mye_frame_header *h)
+enum mye_take mye_assembly_take(struct mye_assembly *a, const struct myelon_frame_header *h)
 {
 	if (a->state == MYE_ASSEMBLY_OPEN)
 		return continues(a, h) ? MYE_TAKE_APPEND : MYE_TAKE_CUT;
-	if (h->flags == MYE_FRAME_ABORT) {
+	if (h->flags == MYELON_FRAME_ABORT) {
 		a->skipping = false;
 		return MYE_TAKE_SKIP;
 	}
-	if (h->flags & MYE_FRAME_FIRST) {
+	if (h->flags & MYELON_FRAME_FIRST) {
 		a->skipping = false;
-		return h->flags & MYE_FRAME_LAST ? MYE_TAKE_WHOLE : MYE_TAKE_BEGIN;
+		return h->flags & MYELON_FRAME_LAST ? MYE_TAKE_WHOLE : MYE_TAKE_BEGIN;
 	}
 	if (a->skipping && a->skip_id == h->id)
 		return MYE_TAKE_SKIP;
@@ -38,7 +38,7 @@ enum mye_take mye_assembly_take(struct mye_assembly *a, const struct mye_frame_h
 	return MYE_TAKE_STRAY;
 }
 
-int mye_assembly_begin(struct mye_assembly *a, const struct mye_frame_header *h, uint64_t total,
+int mye_assembly_begin(struct mye_assembly *a, const struct myelon_frame_header *h, uint64_t total,
                        int64_t seq, uint64_t epoch)
 {
 	if (total > a->limit || total > SIZE_MAX) {
@@ -101,7 +101,7 @@ int mye_assembly_cut(struct mye_assembly *a, struct myelon_message *msg)
 	                a->id, (unsigned long long)a->length, (unsigned long long)a->total);
 }
 
-int mye_assembly_stray(const struct mye_frame_header *h, int64_t seq, struct myelon_message *msg)
+int mye_assembly_stray(const struct myelon_frame_header *h, int64_t seq, struct myelon_message *msg)
 {
 	*msg = (struct myelon_message){.id = h->id, .kind = h->kind, .seq = seq};
 	return mye_fail(-EBADMSG,
@@ -149,7 +149,7 @@ int mye_frame_not_open(const void *handle)
 	return mye_opened_before_fork("frame call");
 }
 
-int mye_frame_geometry(const struct mye_segment *seg, struct mye_frame_limits *limits)
+int mye_frame_geometry(const struct mye_segment *seg, struct myelon_frame_limits *limits)
 {
 	if (mye_frame_limits_of(limits, seg->header.slot_size, seg->header.window))
 		return 0;

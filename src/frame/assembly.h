@@ -46,10 +46,10 @@ enum mye_take {
 };
 
 /* Judge a sound frame. CUT has already ended our message: see mye_assembly_cut(). */
-enum mye_take mye_assembly_take(struct mye_assembly *a, const struct mye_frame_header *h);
+enum mye_take mye_assembly_take(struct mye_assembly *a, const struct myelon_frame_header *h);
 
 /* Begin a message; @return 0, or -EMSGSIZE: over the limit, it will be passed over. */
-int mye_assembly_begin(struct mye_assembly *a, const struct mye_frame_header *h, uint64_t total,
+int mye_assembly_begin(struct mye_assembly *a, const struct myelon_frame_header *h, uint64_t total,
                        int64_t seq, uint64_t epoch);
 
 /* Make room for @p bytes in all; what is there stays. @return 0, -ENOMEM. */
@@ -62,7 +62,8 @@ bool mye_assembly_added(struct mye_assembly *a, uint32_t bytes);
 int mye_assembly_cut(struct mye_assembly *a, struct myelon_message *msg);
 
 /* Report the message of a stray fragment. @return -EBADMSG. */
-int mye_assembly_stray(const struct mye_frame_header *h, int64_t seq, struct myelon_message *msg);
+int mye_assembly_stray(const struct myelon_frame_header *h, int64_t seq,
+                       struct myelon_message *msg);
 
 /* The finished message. */
 void mye_assembly_message(const struct mye_assembly *a, struct myelon_message *msg);
@@ -91,6 +92,6 @@ int mye_frame_in_time(int64_t deadline);
 int mye_frame_not_open(const void *handle) __attribute__((cold));
 
 /* The geometry of a ring that was opened. @return 0, -EPROTO. */
-int mye_frame_geometry(const struct mye_segment *seg, struct mye_frame_limits *limits);
+int mye_frame_geometry(const struct mye_segment *seg, struct myelon_frame_limits *limits);
 
 #endif

@@ -13,23 +13,34 @@
 
 #define FRAME_CONSUMER_MAGIC 0x63666d31u
 
-struct myelon_frame_consumer {
+struct mye_frame_consumer {
+	struct myelon_frame_consumer hot;
 	uint32_t magic;
-	uint32_t held;     /* messages of the last peek that were not released */
+	uint32_t held;     /* messages of the last slow peek that were not released */
 	uint32_t first;    /* the first of them, in ends */
-	uint32_t released; /* slots of the last peek that were released */
-	struct myelon_consumer *ring;
+	uint32_t released; /* slots of it that were released */
 	const struct mye_segment *seg;
-	struct mye_frame_limits limits;
 	struct mye_assembly whole;
 	uint32_t ends[MYELON_FRAME_BATCH_MAX]; /* slots from the peek up to the end of each */
 };
 
+static inline struct mye_frame_consumer *whole_of(struct myelon_frame_consumer *hot)
+{
+	return (struct mye_frame_consumer *)(void *)hot;
+}
+
+/* The inline peek is for handles that hold nothing and expect nothing but whole messages. */
+static void choose_path(struct mye_frame_consumer *fc)
+{
+	fc->hot.plain =
+		fc->held == 0 && fc->whole.state == MYE_ASSEMBLY_IDLE && !fc->whole.skipping;
+}
+
 int myelon_frame_consumer_attach(struct myelon_frame_consumer **out, const char *name,
                                  const struct myelon_attach_opts *opts)
 {
-	struct myelon_frame_consumer *fc;
-	struct mye_frame_limits limits;
+	struct mye_frame_consumer *fc;
+	struct myelon_frame_limits limits;
 	struct myelon_consumer *ring;
 	int rc;
 
@@ -45,61 +56,55 @@ int myelon_frame_consumer_attach(struct myelon_frame_consumer **out, const char 
 		myelon_consumer_close(ring);
 		return rc < 0 ? rc : -ENOMEM;
 	}
-	fc->ring = ring;
+	fc->hot.ring = ring;
 	fc->seg = &mye_consumer_of(ring)->seg;
-	fc->limits = limits;
+	fc->hot.limits = limits;
 	fc->whole.limit = MYE_ASSEMBLY_LIMIT;
 	fc->magic = FRAME_CONSUMER_MAGIC;
-	*out = fc;
+	choose_path(fc);
+	*out = &fc->hot;
 	return 0;
 }
 
-void myelon_frame_consumer_close(struct myelon_frame_consumer *fc)
+void myelon_frame_consumer_close(struct myelon_frame_consumer *hot)
 {
+	struct mye_frame_consumer *fc = whole_of(hot);
+
 	if (!fc)
 		return;
 	if (fc->magic == FRAME_CONSUMER_MAGIC) {
-		myelon_consumer_close(fc->ring);
+		myelon_consumer_close(fc->hot.ring);
 		mye_assembly_free(&fc->whole);
 	}
 	fc->magic = 0;
 	mye_handle_free(fc, sizeof(*fc));
 }
 
-struct myelon_consumer *myelon_frame_consumer_ring(struct myelon_frame_consumer *fc)
+struct myelon_consumer *myelon_frame_consumer_ring(struct myelon_frame_consumer *hot)
 {
-	return fc && fc->magic == FRAME_CONSUMER_MAGIC ? fc->ring : NULL;
+	struct mye_frame_consumer *fc = whole_of(hot);
+
+	return fc && fc->magic == FRAME_CONSUMER_MAGIC ? fc->hot.ring : NULL;
 }
 
-int myelon_frame_consumer_limit(struct myelon_frame_consumer *fc, size_t bytes)
+int myelon_frame_consumer_limit(struct myelon_frame_consumer *hot, size_t bytes)
 {
+	struct mye_frame_consumer *fc = whole_of(hot);
+
 	if (!fc || fc->magic != FRAME_CONSUMER_MAGIC)
 		return mye_frame_not_open(fc);
 	fc->whole.limit = bytes;
 	return 0;
 }
 
-static inline void borrow(struct myelon_message *msg, const struct mye_frame_header *h,
-                          const unsigned char *frame, int64_t seq)
-{
-	/* Also of an empty message: choosing would make every read of a payload wait for its header. */
-	msg->data = frame + MYE_FRAME_HEADER;
-	msg->len = h->length;
-	msg->id = h->id;
-	msg->kind = h->kind;
-	msg->borrowed = 1;
-	msg->reserved = 0;
-	msg->seq = seq;
-}
-
 /* Wait for a frame. A message that is open ends with its producer. */
-static int wait_frame(struct myelon_frame_consumer *fc, int64_t deadline, struct myelon_view *view,
+static int wait_frame(struct mye_frame_consumer *fc, int64_t deadline, struct myelon_view *view,
                       struct myelon_message *msg)
 {
 	struct mye_assembly *a = &fc->whole;
 
 	if (a->state != MYE_ASSEMBLY_OPEN)
-		return myelon_peek(fc->ring, MYELON_ALL, deadline, view);
+		return myelon_peek(fc->hot.ring, MYELON_ALL, deadline, view);
 	for (;;) {
 		/* Before the look at the ring: if that finds nothing under a new epoch, the rest of
 		 * our message was never published. */
@@ -109,7 +114,7 @@ static int wait_frame(struct myelon_frame_consumer *fc, int64_t deadline, struct
 
 		if (slice > deadline)
 			slice = deadline;
-		rc = myelon_peek(fc->ring, MYELON_ALL, slice, view);
+		rc = myelon_peek(fc->hot.ring, MYELON_ALL, slice, view);
 		if (rc == -EPIPE || rc == -EOWNERDEAD)
 			return mye_assembly_cut(a, msg);
 		if (rc != -EAGAIN && rc != -ETIMEDOUT)
@@ -122,8 +127,8 @@ static int wait_frame(struct myelon_frame_consumer *fc, int64_t deadline, struct
 }
 
 /* Pass over a header that lies: its length is no guide to the next one, so a recorded start is. */
-static int pass_lie(struct myelon_frame_consumer *fc, const struct myelon_view *view,
-                    const struct mye_frame_header *h, uint64_t total, enum mye_frame_fault fault,
+static int pass_lie(struct mye_frame_consumer *fc, const struct myelon_view *view,
+                    const struct myelon_frame_header *h, uint64_t total, enum mye_frame_fault fault,
                     struct myelon_message *msg)
 {
 	int64_t end = view->seq + view->count;
@@ -133,13 +138,13 @@ static int pass_lie(struct myelon_frame_consumer *fc, const struct myelon_view *
 	if (fc->whole.state == MYE_ASSEMBLY_OPEN)
 		return mye_assembly_cut(&fc->whole, msg);
 	*msg = (struct myelon_message){.id = h->id, .kind = h->kind, .seq = view->seq};
-	rc = myelon_release(fc->ring, (uint32_t)(next - view->seq));
+	rc = myelon_release(fc->hot.ring, (uint32_t)(next - view->seq));
 	return rc < 0 ? rc : mye_frame_fail(fault, h, total, view->seq, next);
 }
 
 /* Copy a fragment behind the others and give its slots back. @return 1: that was the last; 0. */
-static int add_fragment(struct myelon_frame_consumer *fc, const unsigned char *payload,
-                        uint32_t bytes, uint32_t slots)
+static int add_fragment(struct mye_frame_consumer *fc, const unsigned char *payload, uint32_t bytes,
+                        uint32_t slots)
 {
 	struct mye_assembly *a = &fc->whole;
 	int rc = mye_assembly_grow(a, a->length + bytes);
@@ -147,7 +152,7 @@ static int add_fragment(struct myelon_frame_consumer *fc, const unsigned char *p
 	if (rc < 0)
 		return rc;
 	memcpy(a->buf + a->length, payload, bytes);
-	rc = myelon_release(fc->ring, slots);
+	rc = myelon_release(fc->hot.ring, slots);
 	if (rc < 0) {
 		a->state = MYE_ASSEMBLY_IDLE;
 		return rc;
@@ -156,12 +161,12 @@ static int add_fragment(struct myelon_frame_consumer *fc, const unsigned char *p
 }
 
 /* What a sound frame that is no whole message means. @return 1: ours is done; 0: go on. */
-static int take_frame(struct myelon_frame_consumer *fc, const struct myelon_view *view,
-                      const struct mye_frame_header *h, uint64_t total, enum mye_take take,
+static int take_frame(struct mye_frame_consumer *fc, const struct myelon_view *view,
+                      const struct myelon_frame_header *h, uint64_t total, enum mye_take take,
                       struct myelon_message *msg)
 {
-	const unsigned char *payload = (const unsigned char *)view->base + MYE_FRAME_HEADER;
-	uint32_t slots = mye_frame_slots(&fc->limits, h->length);
+	const unsigned char *payload = (const unsigned char *)view->base + MYELON_FRAME_HEADER;
+	uint32_t slots = myelon_frame_slots(&fc->hot.limits, h->length);
 	int rc, over;
 
 	switch (take) {
@@ -173,14 +178,14 @@ static int take_frame(struct myelon_frame_consumer *fc, const struct myelon_view
 			                    h->length - MYE_FRAME_TOTAL, slots);
 		*msg = (struct myelon_message){
 			.len = (size_t)total, .id = h->id, .kind = h->kind, .seq = view->seq};
-		rc = myelon_release(fc->ring, slots);
+		rc = myelon_release(fc->hot.ring, slots);
 		return rc < 0 ? rc : over;
 	case MYE_TAKE_APPEND:
 		return add_fragment(fc, payload, h->length, slots);
 	case MYE_TAKE_SKIP:
-		return myelon_release(fc->ring, slots);
+		return myelon_release(fc->hot.ring, slots);
 	case MYE_TAKE_STRAY:
-		rc = myelon_release(fc->ring, slots);
+		rc = myelon_release(fc->hot.ring, slots);
 		return rc < 0 ? rc : mye_assembly_stray(h, view->seq, msg);
 	case MYE_TAKE_CUT:
 	case MYE_TAKE_WHOLE:
@@ -189,17 +194,15 @@ static int take_frame(struct myelon_frame_consumer *fc, const struct myelon_view
 	return mye_assembly_cut(&fc->whole, msg);
 }
 
-/* Everything but the common case. */
-static int __attribute__((noinline))
-peek_slow(struct myelon_frame_consumer *fc, int64_t deadline, struct myelon_message *msg)
+/* One message, whatever it is made of. */
+static int peek_any(struct mye_frame_consumer *fc, int64_t deadline, struct myelon_message *msg)
 {
 	uint64_t passed = 0;
 
 	*msg = (struct myelon_message){0};
-	fc->held = 0;
 	while (fc->whole.state != MYE_ASSEMBLY_DONE) {
 		enum mye_frame_fault fault;
-		struct mye_frame_header h;
+		struct myelon_frame_header h;
 		struct myelon_view view = {0};
 		enum mye_take take;
 		uint64_t total = 0;
@@ -214,39 +217,81 @@ peek_slow(struct myelon_frame_consumer *fc, int64_t deadline, struct myelon_mess
 		if (!view.base)
 			return -EPROTO;
 		memcpy(&h, view.base, sizeof(h));
-		fault = mye_frame_check(&h, view.count, &fc->limits);
-		if (fault == MYE_FRAME_SOUND && h.flags == MYE_FRAME_FIRST) {
-			memcpy(&total, (const unsigned char *)view.base + MYE_FRAME_HEADER,
+		fault = mye_frame_check(&h, view.count, &fc->hot.limits);
+		if (fault == MYE_FRAME_SOUND && h.flags == MYELON_FRAME_FIRST) {
+			memcpy(&total, (const unsigned char *)view.base + MYELON_FRAME_HEADER,
 			       sizeof(total));
-			fault = mye_frame_check_total(total, &fc->limits);
+			fault = mye_frame_check_total(total, &fc->hot.limits);
 		}
 		if (fault != MYE_FRAME_SOUND)
 			return pass_lie(fc, &view, &h, total, fault, msg);
 		take = mye_assembly_take(&fc->whole, &h);
 		if (take == MYE_TAKE_WHOLE) {
-			fc->ends[0] = mye_frame_slots(&fc->limits, h.length);
-			borrow(msg, &h, view.base, view.seq);
+			fc->ends[0] = myelon_frame_slots(&fc->hot.limits, h.length);
+			myelon_frame_borrow_(msg, &h, view.base, view.seq);
 			break;
 		}
 		rc = take_frame(fc, &view, &h, total, take, msg);
 		if (rc < 0)
 			return rc;
-		passed += mye_frame_slots(&fc->limits, h.length);
+		passed += myelon_frame_slots(&fc->hot.limits, h.length);
 	}
 	if (fc->whole.state == MYE_ASSEMBLY_DONE)
 		mye_assembly_message(&fc->whole, msg);
-	fc->first = 0;
-	fc->released = 0;
 	fc->held = 1;
 	return 1;
 }
 
-int myelon_frame_peek_batch(struct myelon_frame_consumer *fc, struct myelon_message *msgs,
+/* Nothing of an earlier peek counts any more. */
+static void forget(struct mye_frame_consumer *fc)
+{
+	fc->hot.one = 0;
+	fc->held = fc->first = fc->released = 0;
+}
+
+int myelon_frame_peek_slow(struct myelon_frame_consumer *hot, int64_t deadline,
+                           struct myelon_message *msg)
+{
+	struct mye_frame_consumer *fc = whole_of(hot);
+	int rc;
+
+	if (!fc || fc->magic != FRAME_CONSUMER_MAGIC)
+		return mye_frame_not_open(fc);
+	if (!msg)
+		return mye_fail_static(-EINVAL, "there is no room for a message: msg is NULL");
+	forget(fc);
+	rc = peek_any(fc, deadline, msg);
+	choose_path(fc);
+	return rc;
+}
+
+/* The whole messages at the head of what is there. @return how many. */
+static uint32_t gather(struct mye_frame_consumer *fc, const struct myelon_view *view,
+                       struct myelon_message *msgs, uint32_t max)
+{
+	uint32_t at = 0, n = 0;
+
+	while (n < max && at < view->count) {
+		const unsigned char *frame =
+			(const unsigned char *)view->base + (size_t)at * fc->hot.limits.slot_size;
+		struct myelon_frame_header h;
+
+		memcpy(&h, frame, sizeof(h));
+		if (__builtin_expect(!myelon_frame_is_whole_(&h, view->count - at, &fc->hot.limits),
+		                     0))
+			break;
+		myelon_frame_borrow_(&msgs[n], &h, frame, view->seq + at);
+		at += myelon_frame_slots(&fc->hot.limits, h.length);
+		fc->ends[n++] = at;
+	}
+	return n;
+}
+
+int myelon_frame_peek_batch(struct myelon_frame_consumer *hot, struct myelon_message *msgs,
                             uint32_t max, int64_t deadline)
 {
-	struct mye_frame_header h;
+	struct mye_frame_consumer *fc = whole_of(hot);
 	struct myelon_view view;
-	uint32_t at = 0, n = 0;
 	int rc;
 
 	if (__builtin_expect(!fc || fc->magic != FRAME_CONSUMER_MAGIC, 0))
@@ -255,92 +300,64 @@ int myelon_frame_peek_batch(struct myelon_frame_consumer *fc, struct myelon_mess
 		return mye_fail_static(-EINVAL, "there is no room for a message: msgs is NULL or "
 		                                "max is 0");
 	if (__builtin_expect(fc->whole.state != MYE_ASSEMBLY_IDLE, 0))
-		return peek_slow(fc, deadline, msgs);
-	if (max > MYELON_FRAME_BATCH_MAX)
-		max = MYELON_FRAME_BATCH_MAX;
-	fc->held = 0;
-	rc = myelon_peek(fc->ring, MYELON_ALL, deadline, &view);
+		return myelon_frame_peek_slow(hot, deadline, msgs);
+	forget(fc);
+	rc = myelon_peek(hot->ring, MYELON_ALL, deadline, &view);
 	if (__builtin_expect(rc < 0, 0)) {
 		*msgs = (struct myelon_message){0};
+		choose_path(fc);
 		return rc;
 	}
-	do {
-		const unsigned char *frame =
-			(const unsigned char *)view.base + (size_t)at * fc->limits.slot_size;
-
-		memcpy(&h, frame, sizeof(h));
-		if (__builtin_expect(!mye_frame_is_whole(&h, view.count - at, &fc->limits), 0))
-			break;
-		borrow(&msgs[n], &h, frame, view.seq + at);
-		at += mye_frame_slots(&fc->limits, h.length);
-		fc->ends[n++] = at;
-	} while (n < max && at < view.count);
-	if (__builtin_expect(n == 0, 0))
-		return peek_slow(fc, deadline, msgs);
+	fc->held = gather(fc, &view, msgs,
+	                  max < MYELON_FRAME_BATCH_MAX ? max : MYELON_FRAME_BATCH_MAX);
+	if (__builtin_expect(fc->held == 0, 0))
+		return myelon_frame_peek_slow(hot, deadline, msgs);
 	fc->whole.skipping = false;
-	fc->first = 0;
-	fc->released = 0;
-	fc->held = n;
-	return (int)n;
+	hot->plain = 0;
+	return (int)fc->held;
 }
 
-int myelon_frame_peek(struct myelon_frame_consumer *fc, int64_t deadline,
-                      struct myelon_message *msg)
+/* A message that was put together: its slots went back meanwhile, only the verdict is left. */
+static int release_assembled(struct mye_frame_consumer *fc)
 {
-	struct mye_frame_header h;
-	struct myelon_view view;
-	int rc;
+	struct myelon_consumer *ring = fc->hot.ring;
 
-	if (__builtin_expect(!fc || fc->magic != FRAME_CONSUMER_MAGIC || !msg ||
-	                             fc->whole.state != MYE_ASSEMBLY_IDLE,
-	                     0))
-		return myelon_frame_peek_batch(fc, msg, 1, deadline);
-	rc = myelon_peek(fc->ring, MYELON_ALL, deadline, &view);
-	if (__builtin_expect(rc < 0, 0)) {
-		fc->held = 0;
-		*msg = (struct myelon_message){0};
-		return rc;
-	}
-	memcpy(&h, view.base, sizeof(h));
-	if (__builtin_expect(!mye_frame_is_whole(&h, view.count, &fc->limits), 0))
-		return peek_slow(fc, deadline, msg);
-	borrow(msg, &h, view.base, view.seq);
-	fc->ends[0] = mye_frame_slots(&fc->limits, h.length);
-	fc->whole.skipping = false;
-	fc->first = 0;
-	fc->released = 0;
-	fc->held = 1;
-	return 1;
+	fc->whole.state = MYE_ASSEMBLY_IDLE;
+	if (__atomic_load_n(ring->evicted, __ATOMIC_RELAXED) >= ring->generation)
+		return myelon_release_slow(ring, 0);
+	return 0;
 }
 
-int myelon_frame_release(struct myelon_frame_consumer *fc, uint32_t n)
+int myelon_frame_release_slow(struct myelon_frame_consumer *hot, uint32_t n)
 {
+	struct mye_frame_consumer *fc = whole_of(hot);
 	uint32_t end, slots;
+	int rc;
 
 	if (__builtin_expect(!fc || fc->magic != FRAME_CONSUMER_MAGIC, 0))
 		return mye_frame_not_open(fc);
 	if (__builtin_expect(n - 1u >= fc->held, 0))
 		return mye_fail(-EINVAL, "release of %u messages, but the last peek left %u", n,
-		                fc->held);
+		                hot->one ? 1 : fc->held);
 	fc->held -= n;
 	if (__builtin_expect(fc->whole.state == MYE_ASSEMBLY_DONE, 0)) {
-		/* Its slots went back while it was put together; only the verdict is left. */
-		fc->whole.state = MYE_ASSEMBLY_IDLE;
-		if (__atomic_load_n(fc->ring->evicted, __ATOMIC_RELAXED) >= fc->ring->generation)
-			return myelon_release_slow(fc->ring, 0);
-		return 0;
+		rc = release_assembled(fc);
+	} else {
+		fc->first += n;
+		end = fc->ends[fc->first - 1];
+		slots = end - fc->released;
+		fc->released = end;
+		rc = myelon_release(hot->ring, slots);
 	}
-	fc->first += n;
-	end = fc->ends[fc->first - 1];
-	slots = end - fc->released;
-	fc->released = end;
-	return myelon_release(fc->ring, slots);
+	if (fc->held == 0)
+		choose_path(fc);
+	return rc;
 }
 
-int myelon_frame_recv(struct myelon_frame_consumer *fc, void *buf, size_t cap, int64_t deadline,
+int myelon_frame_recv(struct myelon_frame_consumer *hot, void *buf, size_t cap, int64_t deadline,
                       struct myelon_message *msg)
 {
-	int rc = myelon_frame_peek_batch(fc, msg, 1, deadline);
+	int rc = myelon_frame_peek(hot, deadline, msg);
 
 	if (rc < 0)
 		return rc;
@@ -356,14 +373,15 @@ int myelon_frame_recv(struct myelon_frame_consumer *fc, void *buf, size_t cap, i
 		memcpy(buf, msg->data, msg->len);
 	msg->data = msg->len > 0 ? buf : NULL;
 	msg->borrowed = 0;
-	rc = myelon_frame_release(fc, 1);
+	rc = myelon_frame_release(hot, 1);
 	return rc < 0 ? rc : 1;
 }
 
-int myelon_frame_recv_owned(struct myelon_frame_consumer *fc, int64_t deadline,
+int myelon_frame_recv_owned(struct myelon_frame_consumer *hot, int64_t deadline,
                             struct myelon_message *msg)
 {
-	int rc = myelon_frame_peek_batch(fc, msg, 1, deadline);
+	struct mye_frame_consumer *fc = whole_of(hot);
+	int rc = myelon_frame_peek(hot, deadline, msg);
 	const void *data;
 	void *copy = NULL;
 
@@ -385,7 +403,7 @@ int myelon_frame_recv_owned(struct myelon_frame_consumer *fc, int64_t deadline,
 			                msg->len, msg->id);
 		memcpy(copy, data, msg->len);
 	}
-	rc = myelon_frame_release(fc, 1);
+	rc = myelon_frame_release(hot, 1);
 	if (rc < 0) {
 		free(copy);
 		return rc;
@@ -402,4 +420,15 @@ void myelon_message_free(struct myelon_message *msg)
 	free((void *)(uintptr_t)msg->data);
 	msg->data = NULL;
 	msg->len = 0;
+}
+
+int myelon_frame_peek_fn(struct myelon_frame_consumer *hot, int64_t deadline,
+                         struct myelon_message *msg)
+{
+	return myelon_frame_peek(hot, deadline, msg);
+}
+
+int myelon_frame_release_fn(struct myelon_frame_consumer *hot, uint32_t n)
+{
+	return myelon_frame_release(hot, n);
 }

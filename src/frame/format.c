@@ -5,39 +5,39 @@
 
 #include "base/error.h"
 
-enum mye_frame_fault mye_frame_check(const struct mye_frame_header *h, uint64_t available,
-                                     const struct mye_frame_limits *l)
+enum mye_frame_fault mye_frame_check(const struct myelon_frame_header *h, uint64_t available,
+                                     const struct myelon_frame_limits *l)
 {
-	bool first = (h->flags & MYE_FRAME_FIRST) != 0;
+	bool first = (h->flags & MYELON_FRAME_FIRST) != 0;
 
-	if (h->flags > MYE_FRAME_ABORT)
+	if (h->flags > MYELON_FRAME_ABORT)
 		return MYE_FRAME_BAD_FLAGS;
 	if (h->reserved != 0)
 		return MYE_FRAME_BAD_RESERVED;
-	if (h->flags == MYE_FRAME_ABORT) {
+	if (h->flags == MYELON_FRAME_ABORT) {
 		if (h->length != 0)
 			return MYE_FRAME_BAD_LENGTH;
 		return h->index == 0 ? MYE_FRAME_SOUND : MYE_FRAME_BAD_INDEX;
 	}
 	if ((h->index == 0) != first)
 		return MYE_FRAME_BAD_INDEX;
-	if (h->length > l->max_frame || mye_frame_slots(l, h->length) > available)
+	if (h->length > l->max_frame || myelon_frame_slots(l, h->length) > available)
 		return MYE_FRAME_BAD_LENGTH;
 	/* Only a whole message may be empty; a first fragment holds the total and something. */
-	if (h->flags == MYE_FRAME_FIRST && h->length <= MYE_FRAME_TOTAL)
+	if (h->flags == MYELON_FRAME_FIRST && h->length <= MYE_FRAME_TOTAL)
 		return MYE_FRAME_BAD_LENGTH;
 	if (!first && h->length == 0)
 		return MYE_FRAME_BAD_LENGTH;
 	return MYE_FRAME_SOUND;
 }
 
-enum mye_frame_fault mye_frame_check_total(uint64_t total, const struct mye_frame_limits *l)
+enum mye_frame_fault mye_frame_check_total(uint64_t total, const struct myelon_frame_limits *l)
 {
 	return total > l->max_frame && total <= MYE_FRAME_TOTAL_MAX ? MYE_FRAME_SOUND
 	                                                            : MYE_FRAME_BAD_TOTAL;
 }
 
-int mye_frame_fail(enum mye_frame_fault fault, const struct mye_frame_header *h, uint64_t total,
+int mye_frame_fail(enum mye_frame_fault fault, const struct myelon_frame_header *h, uint64_t total,
                    int64_t seq, int64_t next)
 {
 	const char *field = "length";

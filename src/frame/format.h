@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * The bytes of a frame and the one place that judges them. A frame is this header and its payload,
- * in mye_frame_slots() consecutive slots that are published in one step. Readers copy the header
+ * in myelon_frame_slots() consecutive slots that are published in one step. Readers copy the header
  * out once and check the copy; nothing is ever read twice.
  */
 #ifndef MYE_FRAME_FORMAT_H
@@ -13,29 +13,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <myelon/frame.h>
+
 #include "segment/layout.h"
 
-#define MYE_FRAME_FIRST 1u /* starts a message */
-#define MYE_FRAME_LAST 2u  /* ends it */
-#define MYE_FRAME_ABORT 4u /* alone: the message of this id was cut off by its sender */
-
-struct mye_frame_header {
-	uint32_t length;   /* payload bytes of this frame */
-	uint32_t id;       /* of the message */
-	uint8_t kind;      /* the sender's */
-	uint8_t flags;     /* MYE_FRAME_* */
-	uint16_t reserved; /* 0 */
-	uint32_t index;    /* of the fragment; 0 in FIRST and ABORT, and only there */
-};
-
-#define MYE_FRAME_HEADER ((uint32_t)sizeof(struct mye_frame_header))
-
-static_assert(sizeof(struct mye_frame_header) == 16, "frame header is 16 bytes");
-static_assert(offsetof(struct mye_frame_header, id) == 4, "frame header layout");
-static_assert(offsetof(struct mye_frame_header, kind) == 8, "frame header layout");
-static_assert(offsetof(struct mye_frame_header, flags) == 9, "frame header layout");
-static_assert(offsetof(struct mye_frame_header, reserved) == 10, "frame header layout");
-static_assert(offsetof(struct mye_frame_header, index) == 12, "frame header layout");
+static_assert(sizeof(struct myelon_frame_header) == 16, "frame header is 16 bytes");
+static_assert(offsetof(struct myelon_frame_header, id) == 4, "frame header layout");
+static_assert(offsetof(struct myelon_frame_header, kind) == 8, "frame header layout");
+static_assert(offsetof(struct myelon_frame_header, flags) == 9, "frame header layout");
+static_assert(offsetof(struct myelon_frame_header, reserved) == 10, "frame header layout");
+static_assert(offsetof(struct myelon_frame_header, index) == 12, "frame header layout");
 
 /* A FIRST that is not LAST begins its payload with the length of the whole message. */
 #define MYE_FRAME_TOTAL ((uint32_t)sizeof(uint64_t))
@@ -45,35 +32,20 @@ static_assert(offsetof(struct mye_frame_header, index) == 12, "frame header layo
 /* The shortest max_frame with which a long message gets anywhere. */
 #define MYE_FRAME_SHORTEST 16u
 
-/* What the geometry of a ring allows. */
-struct mye_frame_limits {
-	uint32_t slot_size;
-	uint32_t shift;     /* log2 of slot_size, or 0: not a power of two */
-	uint32_t max_frame; /* longest payload of one frame */
-};
-
 /* @return false if the geometry cannot carry frames. */
-static inline bool mye_frame_limits_of(struct mye_frame_limits *l, uint32_t slot_size,
+static inline bool mye_frame_limits_of(struct myelon_frame_limits *l, uint32_t slot_size,
                                        uint32_t window)
 {
 	uint64_t half = (uint64_t)(window / 2) * slot_size;
 
 	if (slot_size == 0 || slot_size % 16 != 0 || window < 2 ||
-	    half < MYE_FRAME_HEADER + MYE_FRAME_SHORTEST)
+	    half < MYELON_FRAME_HEADER + MYE_FRAME_SHORTEST)
 		return false;
-	half -= MYE_FRAME_HEADER;
+	half -= MYELON_FRAME_HEADER;
 	l->slot_size = slot_size;
 	l->shift = (slot_size & (slot_size - 1)) == 0 ? (uint32_t)__builtin_ctz(slot_size) : 0;
 	l->max_frame = half < MYE_FRAME_LONGEST ? (uint32_t)half : MYE_FRAME_LONGEST;
 	return true;
-}
-
-/* Slots of a frame with @p bytes of payload, at most MYE_FRAME_LONGEST. */
-static inline uint32_t mye_frame_slots(const struct mye_frame_limits *l, uint32_t bytes)
-{
-	uint32_t last = bytes + MYE_FRAME_HEADER - 1;
-
-	return 1 + (l->shift != 0 ? last >> l->shift : last / l->slot_size);
 }
 
 /* Which field of a header lies; 0: none. */
@@ -86,27 +58,18 @@ enum mye_frame_fault {
 	MYE_FRAME_BAD_TOTAL,
 };
 
-/* The common case of mye_frame_check(), for hot paths: a whole message. */
-static inline bool mye_frame_is_whole(const struct mye_frame_header *h, uint64_t available,
-                                      const struct mye_frame_limits *l)
-{
-	return h->flags == (MYE_FRAME_FIRST | MYE_FRAME_LAST) && h->reserved == 0 &&
-	       h->index == 0 && h->length <= l->max_frame &&
-	       mye_frame_slots(l, h->length) <= available;
-}
-
 /*
  * Judge a private copy of a header; @p available slots are published from its slot on. A frame is
  * published whole, so one that would be longer is a lie.
  */
-enum mye_frame_fault mye_frame_check(const struct mye_frame_header *h, uint64_t available,
-                                     const struct mye_frame_limits *l);
+enum mye_frame_fault mye_frame_check(const struct myelon_frame_header *h, uint64_t available,
+                                     const struct myelon_frame_limits *l);
 
 /* Judge a private copy of the total that begins a fragmented message. */
-enum mye_frame_fault mye_frame_check_total(uint64_t total, const struct mye_frame_limits *l);
+enum mye_frame_fault mye_frame_check_total(uint64_t total, const struct myelon_frame_limits *l);
 
 /* Record the sentence for a fault, with the value found and where reading goes on. -EBADMSG. */
-int mye_frame_fail(enum mye_frame_fault fault, const struct mye_frame_header *h, uint64_t total,
+int mye_frame_fail(enum mye_frame_fault fault, const struct myelon_frame_header *h, uint64_t total,
                    int64_t seq, int64_t next) __attribute__((cold));
 
 #endif

@@ -21,7 +21,7 @@ struct myelon_frame_observer {
 	uint32_t magic;
 	struct myelon_observer *ring;
 	struct mye_observer *o;
-	struct mye_frame_limits limits;
+	struct myelon_frame_limits limits;
 	struct mye_assembly whole;
 };
 
@@ -36,7 +36,7 @@ int myelon_frame_observer_attach(struct myelon_frame_observer **out, const char 
                                  const struct myelon_attach_opts *opts)
 {
 	struct myelon_frame_observer *fo;
-	struct mye_frame_limits limits;
+	struct myelon_frame_limits limits;
 	struct myelon_observer *ring;
 	int rc;
 
@@ -144,11 +144,11 @@ static int copy_payload(struct myelon_frame_observer *fo, uint32_t skip, uint32_
 
 	if (rc < 0 || bytes == 0)
 		return rc;
-	return mye_observer_read(fo->o, fo->o->next, MYE_FRAME_HEADER + skip, a->buf + a->length,
+	return mye_observer_read(fo->o, fo->o->next, MYELON_FRAME_HEADER + skip, a->buf + a->length,
 	                         bytes);
 }
 
-static int pass_lie(struct myelon_frame_observer *fo, const struct mye_frame_header *h,
+static int pass_lie(struct myelon_frame_observer *fo, const struct myelon_frame_header *h,
                     uint64_t total, enum mye_frame_fault fault, int64_t available, struct look *l)
 {
 	int64_t seq = fo->o->next;
@@ -162,7 +162,7 @@ static int pass_lie(struct myelon_frame_observer *fo, const struct mye_frame_hea
 }
 
 /* Take in a sound frame. @return 1: a message is complete; 0: go on; -ESTALE: overtaken. */
-static int take_frame(struct myelon_frame_observer *fo, const struct mye_frame_header *h,
+static int take_frame(struct myelon_frame_observer *fo, const struct myelon_frame_header *h,
                       uint64_t total, struct look *l)
 {
 	struct mye_assembly *a = &fo->whole;
@@ -174,10 +174,10 @@ static int take_frame(struct myelon_frame_observer *fo, const struct mye_frame_h
 	case MYE_TAKE_CUT:
 		return mye_assembly_cut(a, l->msg);
 	case MYE_TAKE_STRAY:
-		fo->o->next += mye_frame_slots(&fo->limits, h->length);
+		fo->o->next += myelon_frame_slots(&fo->limits, h->length);
 		return mye_assembly_stray(h, seq, l->msg);
 	case MYE_TAKE_SKIP:
-		fo->o->next += mye_frame_slots(&fo->limits, h->length);
+		fo->o->next += myelon_frame_slots(&fo->limits, h->length);
 		return 0;
 	case MYE_TAKE_BEGIN:
 		skip = MYE_FRAME_TOTAL;
@@ -198,13 +198,13 @@ static int take_frame(struct myelon_frame_observer *fo, const struct mye_frame_h
 	if (rc < 0) {
 		*l->msg = (struct myelon_message){
 			.len = (size_t)total, .id = h->id, .kind = h->kind, .seq = seq};
-		fo->o->next += mye_frame_slots(&fo->limits, h->length);
+		fo->o->next += myelon_frame_slots(&fo->limits, h->length);
 		return rc;
 	}
 	rc = copy_payload(fo, skip, h->length - skip);
 	if (rc < 0)
 		return rc;
-	fo->o->next += mye_frame_slots(&fo->limits, h->length);
+	fo->o->next += myelon_frame_slots(&fo->limits, h->length);
 	return mye_assembly_added(a, h->length - skip) ? 1 : 0;
 }
 
@@ -212,15 +212,16 @@ static int take_frame(struct myelon_frame_observer *fo, const struct mye_frame_h
 static int look_at_frame(struct myelon_frame_observer *fo, int64_t available, struct look *l)
 {
 	enum mye_frame_fault fault;
-	struct mye_frame_header h;
+	struct myelon_frame_header h;
 	uint64_t total = 0;
 	int rc = mye_observer_read(fo->o, fo->o->next, 0, &h, sizeof(h));
 
 	if (rc < 0)
 		return rc;
 	fault = mye_frame_check(&h, (uint64_t)available, &fo->limits);
-	if (fault == MYE_FRAME_SOUND && h.flags == MYE_FRAME_FIRST) {
-		rc = mye_observer_read(fo->o, fo->o->next, MYE_FRAME_HEADER, &total, sizeof(total));
+	if (fault == MYE_FRAME_SOUND && h.flags == MYELON_FRAME_FIRST) {
+		rc = mye_observer_read(fo->o, fo->o->next, MYELON_FRAME_HEADER, &total,
+		                       sizeof(total));
 		if (rc < 0)
 			return rc;
 		fault = mye_frame_check_total(total, &fo->limits);

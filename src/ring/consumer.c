@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* The consumer: attach, close, and the slow paths of peek and release. */
+/* The consumer: attach, close, waking and waiting for a producer. */
 #include <myelon/consumer.h>
 
 #include <errno.h>
@@ -13,10 +13,6 @@
 #include "ring/join.h"
 #include "ring/peer.h"
 #include "sys/sys.h"
-
-#define PREFETCH_BYTES 256
-#define PREFETCH_POLLS 4
-#define PARKED_POLLS 1000 /* what a sleep counts for: whoever slept did not follow closely */
 
 static void handle_drop(struct mye_consumer *c)
 {
@@ -35,6 +31,10 @@ static void arm(struct mye_consumer *c, const struct mye_join *j, uint32_t flags
 	mye_gather_init(&c->gather);
 	c->lost = j->lost;
 	mye_entry_id(&c->seg, j->index, c->id);
+	c->hot.published = &c->seg.producer->hot.published;
+	c->refill_from = -1;
+	c->hot.run = c->seg.header.slots;
+	c->hot.relax = c->waiter.strategy != MYELON_WAIT_SPIN;
 	c->hot.next = j->cursor + 1;
 	c->hot.end = c->hot.held = c->hot.next;
 	c->hot.data = c->seg.data;
@@ -125,233 +125,6 @@ void myelon_consumer_close(struct myelon_consumer *hot)
 	c->magic = 0;
 	mye_leave_ring(&c->seg, c->index, hot->generation, hot->next - 1);
 	handle_drop(c);
-}
-
-static bool evicted(const struct mye_consumer *c)
-{
-	return __atomic_load_n(c->hot.evicted, __ATOMIC_RELAXED) >= c->hot.generation;
-}
-
-static int stale(const struct mye_consumer *c)
-{
-	return mye_fail(
-		-ESTALE,
-		"consumer %s was evicted from ring %s; what was read since the last peek may have "
-		"been overwritten; close and attach again",
-		c->id, c->seg.place.name);
-}
-
-static int64_t load_published(const struct mye_consumer *c)
-{
-	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
-	return __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_ACQUIRE);
-}
-
-/* Is there something up to @p published that we have not? @return 1 with hot.end raised, 0, negative. */
-static int look_at(struct mye_consumer *c, int64_t published)
-{
-	/* Unsigned: what is out of range wraps, and is out of range then too. */
-	int64_t have = (int64_t)((uint64_t)published - (uint64_t)(c->hot.next - 1));
-
-	if (__builtin_expect(__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED), 0) &&
-	    mye_take_interrupt(&c->interrupted))
-		return mye_fail_static(-ECANCELED, "peek: interrupted");
-	if (__builtin_expect(evicted(c), 0))
-		return stale(c);
-	if (have == 0)
-		return 0;
-	if (have < 0 || have > (int64_t)c->seg.header.slots) {
-		c->alerts++;
-		return mye_fail(
-			-EPROTO,
-			"ring %s: published is %lld, but we have read up to %lld of a ring of %llu "
-			"slots; its producer is broken",
-			c->seg.place.name, (long long)published, (long long)c->hot.next - 1,
-			(unsigned long long)c->seg.header.slots);
-	}
-#ifdef MYE_SINGLE_MAP
-	if (have > (int64_t)(c->hot.mask + 1 - ((uint64_t)c->hot.next & c->hot.mask)))
-		have = (int64_t)(c->hot.mask + 1 - ((uint64_t)c->hot.next & c->hot.mask));
-#endif
-	c->hot.end = c->hot.next + have;
-	return 1;
-}
-
-static int look(struct mye_consumer *c)
-{
-	return look_at(c, load_published(c));
-}
-
-/* Is the producer gone? @return 0: no, > 0: something came meanwhile, < 0: it is, all is read. */
-static int verdict(struct mye_consumer *c)
-{
-	int v = mye_peer_ask(&c->peer, &c->seg), rc;
-
-	if (v == 0)
-		return 0;
-	rc = look(c);
-	return rc ? rc : mye_peer_confirm(&c->peer, &c->seg, v);
-}
-
-/* One turn of the sleep loop: bell, flag, barrier, check, sleep. Any return starts it from the top. */
-static int park(struct mye_consumer *c, int64_t deadline)
-{
-	struct mye_shared_page *sh = c->seg.shared;
-	/* Acquire: pairs with mye_ring_bell(): what the ringer did before is seen below. */
-	uint32_t bell = __atomic_load_n(&sh->bell.doorbell, __ATOMIC_ACQUIRE);
-	int rc, found;
-
-	mye_point();
-	/* Seq_cst: pairs with the publisher's exchange; with the barrier below the re-check sees
-	   every publish whose publisher did not see the flag (docs/ordering.md). */
-	__atomic_fetch_or(&sh->park.parked, MYE_PARKED_FUTEX, __ATOMIC_SEQ_CST);
-	mye_point();
-	mye_waiter_barrier(&c->waiter);
-	rc = look(c);
-	if (rc == 0 && mye_peer_changed(&c->peer, &c->seg))
-		rc = verdict(c);
-	if (rc)
-		return rc;
-	rc = mye_waiter_park(&c->waiter, &c->seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
-	                     deadline);
-	if (rc == -EINTR && (c->flags & MYELON_F_EINTR))
-		return mye_fail_static(-EINTR, "peek: a signal came");
-	if (rc == -EFAULT)
-		return mye_fail(-EPROTO, "ring %s: its control file was truncated",
-		                c->seg.place.name);
-	found = look(c);
-	c->waiter.stats.caps_found += rc == 1 && found > 0;
-	return found || !mye_peer_due(&c->peer) ? found : verdict(c);
-}
-
-/*
- * The slot that comes next is written before `published` is: fetching its first lines while polling
- * lets both transfers overlap. Not in the first polls, where a line that is just being written would be
- * taken from a producer close ahead.
- */
-static void prefetch_next(const struct mye_consumer *c)
-{
-	const struct myelon_consumer *h = &c->hot;
-	const unsigned char *slot = h->data + ((uint64_t)h->next & h->mask) * h->slot_size;
-	uint32_t bytes = h->slot_size < PREFETCH_BYTES ? h->slot_size : PREFETCH_BYTES;
-
-	for (uint32_t at = 0; at < bytes; at += 64)
-		__builtin_prefetch(slot + at);
-}
-
-/*
- * Poll up to @p n times. The value found is the value used: a second load would take the line from the
- * producer once more. @return look_at()'s result; *polls counts.
- */
-static int poll_burst(struct mye_consumer *c, uint32_t n, bool relax, uint32_t *polls)
-{
-	int64_t have = c->hot.next - 1, published = have;
-
-	for (uint32_t i = 0; i < n && published == have; i++) {
-		if (++*polls > PREFETCH_POLLS)
-			prefetch_next(c);
-		if (relax)
-			mye_cpu_relax();
-		published = load_published(c);
-		if (__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED))
-			break;
-	}
-	return look_at(c, published);
-}
-
-/* Nothing is there. For a try call: is that because the producer is gone? */
-static int try_verdict(struct mye_consumer *c)
-{
-	int rc = 0;
-
-	if (mye_peer_changed(&c->peer, &c->seg) || mye_peer_due(&c->peer))
-		rc = verdict(c);
-	return rc ? rc : mye_fail_static(-EAGAIN, "peek: nothing is published that was not read");
-}
-
-static int wait_loop(struct mye_consumer *c, int64_t deadline, uint32_t *polls)
-{
-	struct mye_waiter *w = &c->waiter;
-	struct mye_episode e;
-	int rc = 0;
-
-	w->stats.waits++;
-	mye_episode_begin(&e, deadline);
-	while (rc == 0) {
-		enum mye_step step = mye_episode_step(w, &e, &c->seg);
-
-		if (step == MYE_STEP_PARK) {
-			*polls += PARKED_POLLS;
-			rc = park(c, deadline);
-			continue;
-		}
-		if (step == MYE_STEP_ASK ||
-		    (step == MYE_STEP_POLL && e.steps > 1 && mye_peer_changed(&c->peer, &c->seg)))
-			rc = verdict(c);
-		else if (step == MYE_STEP_EINTR && (c->flags & MYELON_F_EINTR))
-			rc = mye_fail_static(-EINTR, "peek: a signal came");
-		if (rc == 0)
-			rc = poll_burst(c, step == MYE_STEP_TIMEOUT ? 1 : e.burst,
-			                w->strategy != MYELON_WAIT_SPIN, polls);
-		if (rc == 0 && step == MYE_STEP_TIMEOUT && mye_peer_due(&c->peer))
-			rc = verdict(c);
-		if (rc == 0 && step == MYE_STEP_TIMEOUT)
-			rc = mye_fail_static(-ETIMEDOUT, "peek: the deadline passed");
-	}
-	mye_episode_end(w, &e);
-	return rc;
-}
-
-static int refill(struct mye_consumer *c, int64_t deadline)
-{
-	uint32_t polls = 1;
-	int rc;
-
-	if (c->gather.pauses) {
-		c->waiter.stats.gathers++;
-		for (uint32_t i = 0; i < c->gather.pauses; i++)
-			mye_cpu_relax();
-	}
-	rc = look(c);
-	if (rc == 0 && deadline == MYELON_TRY)
-		return try_verdict(c);
-	if (rc == 0)
-		rc = wait_loop(c, deadline, &polls);
-	if (rc > 0)
-		mye_gather_note(&c->gather, polls, (uint32_t)(c->hot.end - c->hot.next));
-	return rc;
-}
-
-int myelon_peek_slow(struct myelon_consumer *hot, uint32_t max, int64_t deadline)
-{
-	struct mye_consumer *c = mye_consumer_of(hot);
-	int rc;
-
-	if (c->magic != MYE_CONSUMER_MAGIC)
-		return mye_opened_before_fork("peek");
-	if (max == 0)
-		return mye_fail_static(-EINVAL, "peek: 0 slots were asked for");
-	rc = mye_call_begin(&c->in_call, "consumer");
-	if (rc < 0)
-		return rc;
-	hot->held = hot->next;
-	rc = refill(c, deadline);
-	mye_call_end(&c->in_call);
-	return rc;
-}
-
-int myelon_release_slow(struct myelon_consumer *hot, uint32_t n)
-{
-	struct mye_consumer *c = mye_consumer_of(hot);
-
-	if (c->magic != MYE_CONSUMER_MAGIC)
-		return mye_opened_before_fork("release");
-	if (evicted(c)) {
-		hot->end = hot->held = hot->next;
-		return stale(c);
-	}
-	return mye_fail(-EINVAL, "release: %u slots, but the last peek gave %lld", n,
-	                (long long)(hot->held - hot->next));
 }
 
 void myelon_consumer_wake(struct myelon_consumer *hot)

@@ -26,6 +26,7 @@ void mye_gate_reset(struct mye_producer *p)
 	g->minimum = INT64_MAX;
 	g->limit = p->hot.next - 1;
 	g->step = window / 8 > 0 ? window / 8 : 1;
+	p->soft_more = (uint32_t)window / 4;
 	g->listed = false;
 }
 

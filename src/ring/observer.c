@@ -249,14 +249,14 @@ static int64_t wait_loop(struct mye_observer *o, int64_t deadline)
 		for (uint32_t i = 0; have == 0 && i < e.burst; i++) {
 			have = look(o);
 			if (have == 0 && w->strategy != MYELON_WAIT_SPIN)
-				mye_cpu_relax();
+				myelon_relax();
 		}
 		if (have == 0 && step == MYE_STEP_TIMEOUT && mye_peer_due(&o->peer))
 			have = verdict(o);
 		if (have == 0 && step == MYE_STEP_TIMEOUT)
 			have = mye_fail_static(-ETIMEDOUT, "observe: the deadline passed");
 	}
-	mye_episode_end(w, &e);
+	mye_episode_end(w, &e, have > 0 ? (uint64_t)have : 0);
 	o->poll_ns = POLL_FIRST_NS;
 	return have;
 }

@@ -242,10 +242,14 @@ int myelon_consumer_info(struct myelon_consumer *hot, struct myelon_ring_info *i
 int myelon_consumer_stats(const struct myelon_consumer *hot, struct myelon_handle_stats *stats)
 {
 	const struct mye_consumer *c = (const struct mye_consumer *)(const void *)hot;
+	struct mye_waiter w;
 
 	if (c->magic != MYE_CONSUMER_MAGIC)
 		return mye_opened_before_fork("stats");
-	return stats_of(&c->waiter, c->alerts, c->lost, stats);
+	/* The last refill is accounted for when the next one begins. */
+	w = c->waiter;
+	w.stats.waits += mye_refill_waited(c);
+	return stats_of(&w, c->alerts, c->lost, stats);
 }
 
 void myelon_consumer_interrupt(struct myelon_consumer *hot)

@@ -55,6 +55,8 @@ struct mye_producer {
 	uint32_t hold_need;
 	uint32_t hold_max;
 	uint32_t exact_episodes; /* blocked episodes that ask for the exact need at once */
+	uint32_t soft_more;      /* how much more than that the others ask for */
+	uint32_t soft_reached;   /* how often in a row that was reached in time */
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	uint64_t alerts;
 };
@@ -68,8 +70,11 @@ struct mye_peer {
 
 struct mye_consumer {
 	struct myelon_consumer hot;
+	/* What each refill uses, beside it. */
 	uint32_t magic;
 	uint32_t interrupted;
+	int64_t refill_from; /* hot.next when the last refill began; -1: it is accounted for */
+	uint32_t long_polls; /* polls it made in myelon_peek_wait() */
 	size_t bytes;
 	struct mye_segment seg;
 	struct mye_waiter waiter;
@@ -96,6 +101,12 @@ struct mye_observer {
 	struct mye_peer peer;
 	uint64_t lost;
 };
+
+/* Is there a refill to be accounted for that did not find something at once? */
+static inline bool mye_refill_waited(const struct mye_consumer *c)
+{
+	return c->refill_from >= 0 && c->hot.polled + c->long_polls > 0;
+}
 
 static inline struct mye_producer *mye_producer_of(struct myelon_producer *p)
 {

@@ -5,8 +5,10 @@
  * It names the cursor it needs in space_target and sleeps on the space bell; a consumer whose release
  * passes the target rings, unconditionally, and the producer looks again. Asking for exactly what is
  * needed is one wake per released slot; asking for more can wait for ever for somebody who waits for
- * us. So the first sleep asks for a quarter window more and lasts at most 1 ms, then the exact need
- * counts; when the 1 ms ran out, the next 64 episodes ask for the exact need at once.
+ * us. So the first sleep asks for more, a quarter window at first, and lasts at most 1 ms; then the
+ * exact need counts. When the 1 ms ran out, the next sleeps ask for half of what the consumers freed in
+ * it, so that they end in time; if they freed nothing more, the next 64 episodes ask for the exact need
+ * at once. What was reached in time 64 times in a row is doubled.
  */
 #include <errno.h>
 
@@ -16,6 +18,7 @@
 
 #define SOFT_NS 1000000
 #define EXACT_EPISODES 64
+#define SOFT_REACHED 64
 
 /* What a blocked producer waits for: a cursor that all gating consumers must reach. */
 struct room {
@@ -34,17 +37,33 @@ static bool satisfied(struct mye_producer *p, const struct room *r, bool whole)
 	return mye_gate_minimum(p) >= r->seq;
 }
 
-/* The 1 ms ran out, even if the need was met meanwhile: asking for more does not pay here. */
-static void ask_exactly(struct mye_producer *p, struct room *r)
+/* The 1 ms ran out, even if the need was met meanwhile. */
+static void ask_for_less(struct mye_producer *p, struct room *r)
 {
+	int64_t more = mye_gate_minimum(p) - r->need;
+
 	r->exact = true;
-	p->exact_episodes = EXACT_EPISODES;
+	p->soft_reached = 0;
+	if (more < 2)
+		p->exact_episodes = EXACT_EPISODES;
+	else if (more / 2 < (int64_t)p->soft_more)
+		p->soft_more = (uint32_t)(more / 2);
+}
+
+static void reached_in_time(struct mye_producer *p)
+{
+	if (++p->soft_reached < SOFT_REACHED)
+		return;
+	p->soft_reached = 0;
+	p->soft_more *= 2;
+	if (p->soft_more > p->seg.header.window / 4)
+		p->soft_more = p->seg.header.window / 4;
 }
 
 static void choose_target(struct mye_producer *p, struct room *r)
 {
 	int64_t published = p->hot.next - 1;
-	int64_t more = r->need + p->seg.header.window / 4;
+	int64_t more = r->need + p->soft_more;
 	int64_t now;
 
 	r->target = r->need;
@@ -63,7 +82,7 @@ static void choose_target(struct mye_producer *p, struct room *r)
 		r->target = more;
 		return;
 	}
-	ask_exactly(p, r);
+	ask_for_less(p, r);
 }
 
 /*
@@ -99,7 +118,9 @@ static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 	__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
 	mye_point();
 	if (rc == -ETIMEDOUT && !r->exact && until == r->soft_end)
-		ask_exactly(p, r);
+		ask_for_less(p, r);
+	else if (rc == 0 && !r->exact)
+		reached_in_time(p);
 	if (rc == -EINTR && (p->flags & MYELON_F_EINTR))
 		return -EINTR;
 	if (rc == -EFAULT)
@@ -126,7 +147,7 @@ static bool poll_burst(struct mye_producer *p, struct room *r, uint32_t n, bool 
 		if (p->waiter.strategy == MYELON_WAIT_SPIN)
 			continue;
 		for (uint32_t k = 0; k < pauses; k++)
-			mye_cpu_relax();
+			myelon_relax();
 	}
 	return false;
 }
@@ -160,7 +181,7 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		if (rc)
 			break;
 	}
-	mye_episode_end(w, &e);
+	mye_episode_end(w, &e, rc > 0 ? (uint64_t)(p->hot.end - p->hot.next) : 0);
 	return rc > 0 ? 0 : rc;
 }
 

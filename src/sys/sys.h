@@ -29,19 +29,6 @@ uint64_t mye_realtime(void);  /* CLOCK_REALTIME, ns */
 int mye_sleep_until(int64_t deadline);
 void mye_yield(void);
 
-/* Short stall inside a poll loop: PAUSE on x86, ISB on arm64 (YIELD is a no-op
- * on common cores). */
-static inline void mye_cpu_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("isb" ::: "memory");
-#else
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-#endif
-}
-
 /*
  * Shared futexes. Wait until *word != expected, a wake, or an absolute
  * CLOCK_MONOTONIC deadline (INT64_MAX: none). @return 0 (woken, maybe

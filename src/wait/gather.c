@@ -11,11 +11,9 @@
 
 #include "sys/sys.h"
 
-#define PHASE 64     /* refills */
 #define HOT_POLLS 24 /* a phase that polled more often per refill was waiting, not following */
 #define HOT_FOUND 64 /* one that found more per refill has gathered by itself */
-#define FEW 4
-#define GAIN_NUM 9 /* gathering must be at least 9/8 as fast as polling at once */
+#define GAIN_NUM 9   /* gathering must be at least 9/8 as fast as polling at once */
 #define GAIN_DEN 8
 #define BACKOFF_MAX 1024 /* phases */
 #define KEEP_PHASES 1024 /* then polling at once is measured again */
@@ -49,7 +47,7 @@ static bool faster(uint64_t a, int64_t ns, uint64_t b, int64_t b_ns)
 	return (double)a * (double)b_ns * GAIN_DEN > (double)b * (double)ns * GAIN_NUM;
 }
 
-static void phase_end(struct mye_gather *g)
+void mye_gather_phase(struct mye_gather *g)
 {
 	int64_t now = mye_now(), took = now - g->begun_ns;
 
@@ -63,8 +61,8 @@ static void phase_end(struct mye_gather *g)
 			g->kept = 0;
 			g->pauses = 0;
 		}
-	} else if (g->begun_ns && g->skip == 0 && g->polls <= HOT_POLLS * PHASE &&
-	           g->found <= HOT_FOUND * PHASE) {
+	} else if (g->begun_ns && g->skip == 0 && g->polls <= HOT_POLLS * MYE_GATHER_PHASE &&
+	           g->found <= HOT_FOUND * MYE_GATHER_PHASE) {
 		g->plain_found = g->found;
 		g->plain_ns = took;
 		g->pauses = MYE_GATHER_PAUSES;
@@ -74,20 +72,13 @@ static void phase_end(struct mye_gather *g)
 	phase_begin(g, now);
 }
 
-void mye_gather_note(struct mye_gather *g, uint32_t polls, uint32_t found)
+void mye_gather_miss(struct mye_gather *g, uint32_t found)
 {
-	if (g->pauses && found < FEW) {
-		/* More than the one of a ping-pong came: where the cores are far apart, wait longer. */
-		if (found > 1 && !g->kept && g->pauses < MYE_GATHER_LONG) {
-			g->pauses = MYE_GATHER_LONG;
-			phase_begin(g, mye_now());
-		} else {
-			fail(g);
-		}
-		return;
+	/* More than the one of a ping-pong came: where the cores are far apart, wait longer. */
+	if (found > 1 && !g->kept && g->pauses < MYE_GATHER_LONG) {
+		g->pauses = MYE_GATHER_LONG;
+		phase_begin(g, mye_now());
+	} else {
+		fail(g);
 	}
-	g->polls += polls;
-	g->found += found;
-	if (++g->refills >= PHASE)
-		phase_end(g);
 }

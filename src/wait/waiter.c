@@ -10,8 +10,36 @@
 #define COST_MIN_NS 2000
 #define COST_MAX_NS 200000
 #define COUNT_EVERY_NS 1000000
+#define YIELD_NS_EACH 5000 /* a yield pays that brings a message in each */
+#define YIELD_BACKOFF_MAX 1024
 #define SLEEP_FIRST_NS 50000
 #define SLEEP_MAX_NS 1000000
+
+/* Polls before the clock is looked at, or before the strategy does something else than poll. */
+static uint32_t burst_of(enum myelon_wait strategy)
+{
+	switch (strategy) {
+	case MYELON_WAIT_SPIN:
+		return 256;
+	case MYELON_WAIT_SPIN_PAUSE:
+		return 64;
+	case MYELON_WAIT_ADAPTIVE:
+		return 16;
+	case MYELON_WAIT_YIELD:
+	case MYELON_WAIT_SLEEP:
+	case MYELON_WAIT_PARK:
+		break;
+	}
+	return 1;
+}
+
+/* Crowded or not is known from before: the first polls cost no look at the clock. */
+static void choose_first_burst(struct mye_waiter *w)
+{
+	bool blind = w->strategy == MYELON_WAIT_ADAPTIVE && (w->crowded || !w->counted_ns);
+
+	w->first_burst = w->strategy == MYELON_WAIT_PARK || blind ? 0 : burst_of(w->strategy);
+}
 
 void mye_waiter_init(struct mye_waiter *w, enum myelon_wait strategy, const struct mye_segment *seg,
                      uint32_t *parked_word)
@@ -23,8 +51,10 @@ void mye_waiter_init(struct mye_waiter *w, enum myelon_wait strategy, const stru
 	w->cpus = mye_usable_cpus(&w->pinned, &w->quota);
 	w->cost_ns = COST_FIRST_NS;
 	w->sleep_ns = SLEEP_FIRST_NS;
+	w->yield_backoff = 1;
 	w->parked_word = parked_word;
 	w->stats.size = sizeof(w->stats);
+	choose_first_burst(w);
 }
 
 void mye_waiter_barrier(struct mye_waiter *w)
@@ -47,16 +77,13 @@ static bool count_spinners(const struct mye_waiter *w, const struct mye_segment 
 
 	if (w->quota)
 		return true;
-	if (__atomic_load_n(&p->slow.state, __ATOMIC_RELAXED) == MYE_PRODUCER_OPEN &&
-	    !__atomic_load_n(&p->slow.parked, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&p->slow.state, __ATOMIC_RELAXED) == MYE_PRODUCER_OPEN)
 		running++;
 	for (uint32_t i = 0; i < seg->header.max_consumers; i++) {
 		const struct mye_entry *e = &seg->entries[i];
 		uint64_t word = __atomic_load_n(&e->slow.state, __ATOMIC_RELAXED);
 
-		if (MYE_STATE_OF(word) != MYE_ENTRY_ACTIVE ||
-		    __atomic_load_n(&e->slow.parked, __ATOMIC_RELAXED) ||
-		    __atomic_load_n(&e->slow.wait, __ATOMIC_RELAXED) == MYELON_WAIT_SLEEP)
+		if (MYE_STATE_OF(word) != MYE_ENTRY_ACTIVE)
 			continue;
 		running++;
 		if (w->pinned >= 0 && &e->slow.parked != w->parked_word &&
@@ -73,29 +100,12 @@ static void recount(struct mye_waiter *w, const struct mye_segment *seg, int64_t
 		return;
 	w->counted_ns = now;
 	w->crowded = count_spinners(w, seg);
+	choose_first_burst(w);
 }
 
 void mye_episode_begin(struct mye_episode *e, int64_t deadline)
 {
 	*e = (struct mye_episode){.deadline = deadline};
-}
-
-/* Polls before the clock is looked at, or before the strategy does something else than poll. */
-static uint32_t burst_of(enum myelon_wait strategy)
-{
-	switch (strategy) {
-	case MYELON_WAIT_SPIN:
-		return 256;
-	case MYELON_WAIT_SPIN_PAUSE:
-		return 64;
-	case MYELON_WAIT_ADAPTIVE:
-		return 16;
-	case MYELON_WAIT_YIELD:
-	case MYELON_WAIT_SLEEP:
-	case MYELON_WAIT_PARK:
-		break;
-	}
-	return 1;
 }
 
 static enum mye_step sleep_step(struct mye_waiter *w, struct mye_episode *e)
@@ -110,10 +120,46 @@ static enum mye_step sleep_step(struct mye_waiter *w, struct mye_episode *e)
 	return mye_sleep_until(until) == -EINTR ? MYE_STEP_EINTR : MYE_STEP_POLL;
 }
 
+/*
+ * More handles than CPUs: whoever spins keeps the others from running. But when messages stream, a
+ * sleep costs everybody more (the barrier, the wake, two switches) than giving the CPU away once, after
+ * which there is a batch to be read. It is tried and kept while it pays: a yield that brings less than a
+ * message per 5 us, because the stream is slow or somebody else had the CPU for long, is followed by
+ * 1, 2, 4 .. 1024 waits without.
+ */
+static bool may_yield(struct mye_waiter *w, struct mye_episode *e)
+{
+	if (!w->crowded || e->yielded)
+		return false;
+	if (w->yield_skip) {
+		w->yield_skip--;
+		return false;
+	}
+	return true;
+}
+
+static void judge_yield(struct mye_waiter *w, const struct mye_episode *e, uint64_t found)
+{
+	if (!e->parked && (uint64_t)(mye_now() - e->now_ns) <= found * YIELD_NS_EACH) {
+		w->yield_backoff = 1;
+		return;
+	}
+	w->yield_skip = w->yield_backoff;
+	if (w->yield_backoff < YIELD_BACKOFF_MAX)
+		w->yield_backoff *= 2;
+}
+
 static enum mye_step adaptive_step(struct mye_waiter *w, struct mye_episode *e,
                                    const struct mye_segment *seg)
 {
 	recount(w, seg, e->now_ns);
+	if (!e->parked && may_yield(w, e)) {
+		e->yielded = true;
+		e->begun_ns = 0; /* what passes now was not spun */
+		w->stats.yields++;
+		mye_yield();
+		return MYE_STEP_POLL;
+	}
 	if (!w->crowded && e->now_ns - e->begun_ns < w->cost_ns)
 		return MYE_STEP_POLL;
 	if (!e->parked) {
@@ -128,12 +174,8 @@ enum mye_step mye_episode_step(struct mye_waiter *w, struct mye_episode *e,
                                const struct mye_segment *seg)
 {
 	e->burst = burst_of(w->strategy);
-	if (e->steps++ == 0) {
-		/* Crowded or not is known from before: the first polls cost no look at the clock. */
-		if (w->strategy != MYELON_WAIT_PARK &&
-		    !(w->strategy == MYELON_WAIT_ADAPTIVE && (w->crowded || !w->counted_ns)))
-			return MYE_STEP_POLL;
-	}
+	if (e->steps++ == 0 && w->first_burst)
+		return MYE_STEP_POLL;
 	e->now_ns = mye_now();
 	if (!e->begun_ns)
 		e->begun_ns = e->asked_ns = e->now_ns;
@@ -156,8 +198,10 @@ enum mye_step mye_episode_step(struct mye_waiter *w, struct mye_episode *e,
 	return MYE_STEP_POLL;
 }
 
-void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e)
+void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e, uint64_t found)
 {
+	if (e->yielded)
+		judge_yield(w, e, found);
 	w->sleep_ns = SLEEP_FIRST_NS;
 	if (w->strategy == MYELON_WAIT_ADAPTIVE && !e->parked && e->begun_ns)
 		w->stats.spin_ns += (uint64_t)(e->now_ns - e->begun_ns);

@@ -22,18 +22,22 @@
 /* The strategy of one handle, what it learned, and its counters. */
 struct mye_waiter {
 	enum myelon_wait strategy;
-	bool full_fence;    /* this handle fences on its light side */
-	bool no_barrier;    /* asymmetric mode, but membarrier is denied to us as the heavy side */
-	bool full_mode;     /* the ring's mode is FULL */
-	int pinned;         /* CPU, or -1 */
-	bool quota;         /* a CPU quota is in force */
-	uint32_t cpus;      /* usable CPUs */
-	int64_t cost_ns;    /* measured cost of one park and wake: the spin budget of adaptive */
-	int64_t counted_ns; /* when the spinners were last counted */
-	bool crowded;       /* ... and there were more than CPUs */
+	bool full_fence; /* this handle fences on its light side */
+	bool no_barrier; /* asymmetric mode, but membarrier is denied to us as the heavy side */
+	bool full_mode;  /* the ring's mode is FULL */
+	int pinned;      /* CPU, or -1 */
+	bool quota;      /* a CPU quota is in force */
+	uint32_t cpus;   /* usable CPUs */
+	uint32_t
+		first_burst; /* polls a wait begins with, before its first step; 0: it must look around */
+	int64_t cost_ns;       /* measured cost of one park and wake: the spin budget of adaptive */
+	int64_t counted_ns;    /* when the spinners were last counted */
+	bool crowded;          /* ... and there were more than CPUs */
 	int64_t park_begun_ns; /* when the last barrier was called */
-	int64_t sleep_ns;      /* next sleep of MYELON_WAIT_SLEEP */
-	uint32_t *parked_word; /* where tools see that we sleep; may be NULL */
+	uint32_t yield_skip;   /* waits until a yield is tried again */
+	uint32_t yield_backoff; /* waits without after one that did not pay */
+	int64_t sleep_ns;       /* next sleep of MYELON_WAIT_SLEEP */
+	uint32_t *parked_word;  /* where tools see that we sleep; may be NULL */
 	struct myelon_handle_stats stats;
 };
 
@@ -55,6 +59,7 @@ struct mye_episode {
 	uint32_t steps;
 	uint32_t burst; /* out: polls to make before the next step */
 	bool parked;    /* step said park at least once */
+	bool yielded;   /* the CPU was given away before that */
 };
 
 enum mye_step {
@@ -68,7 +73,8 @@ enum mye_step {
 void mye_episode_begin(struct mye_episode *e, int64_t deadline);
 enum mye_step mye_episode_step(struct mye_waiter *w, struct mye_episode *e,
                                const struct mye_segment *seg);
-void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e);
+/* @p found: how many messages, or slots of room, there are now. */
+void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e, uint64_t found);
 
 /*
  * Sleep on @p bell while it has @p value, until deadline or the cap. Counts, keeps the parked word,

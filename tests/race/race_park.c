@@ -188,12 +188,53 @@ static void soft_sleep_that_ran_out_is_remembered(void)
 	leave(&s);
 }
 
+static void release_some(struct side *s, uint32_t n)
+{
+	struct myelon_view v = {0};
+
+	if (RACE_OK(myelon_peek(s->in, n, MYELON_TRY, &v)) == (int)n)
+		RACE_OK(myelon_release(s->in, n));
+}
+
+/*
+ * The consumer frees some of what is asked for, and no more: the next sleep asks for half of that, so
+ * that it is reached.
+ */
+static void soft_sleep_that_got_something_asks_for_less(void)
+{
+	struct table t = {.window = 32, .fence = MYELON_FENCE_AUTO, .wait = MYELON_WAIT_PARK};
+	struct side s = {.table = &t, .who = "slow", .random = 1};
+	struct mye_producer *p;
+	pthread_t thread;
+
+	kit_ring_name(t.there, "less");
+	if (!create(&s, t.there) || !attach(&s, t.there))
+		return;
+	p = mye_producer_of(s.out);
+	if (p->soft_more != 8)
+		race_fail("the first sleep asks for %u more, not for a quarter", p->soft_more);
+	while (s.sent < t.window)
+		send_one(&s);
+	race_start(&thread, claim_run, s.out);
+	while (!__atomic_load_n(&p->seg.producer->slow.parked, __ATOMIC_RELAXED))
+		usleep(50);
+	release_some(&s, 5);
+	race_join(thread);
+	/* Parked late, or freed late, it may have seen the room at once: then nothing changed. */
+	if (p->soft_more != 2 && p->soft_more != 8)
+		race_fail("the next sleep would ask for %u more, not for half of 4", p->soft_more);
+	if (p->exact_episodes != 0)
+		race_fail("it would ask for its exact need although the consumer goes on");
+	leave(&s);
+}
+
 int main(void)
 {
 	static const uint32_t windows[] = {1, 2, 4, 16};
 
 	race_watchdog(50);
 	soft_sleep_that_ran_out_is_remembered();
+	soft_sleep_that_got_something_asks_for_less();
 	for (int i = 0; i < 4; i++) {
 		enum myelon_fence fence = i % 2 ? MYELON_FENCE_FULL : MYELON_FENCE_AUTO;
 		enum myelon_fence other = i % 2 ? MYELON_FENCE_AUTO : MYELON_FENCE_FULL;

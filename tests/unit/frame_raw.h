@@ -7,11 +7,11 @@
 
 #include "frame/format.h"
 
-#define F MYE_FRAME_FIRST
-#define L MYE_FRAME_LAST
+#define F MYELON_FRAME_FIRST
+#define L MYELON_FRAME_LAST
 
 /* Publishes @slots slots that begin with the header and a total; the rest is @fill. */
-static inline void put_raw(struct ends *e, struct mye_frame_header h, uint64_t total,
+static inline void put_raw(struct ends *e, struct myelon_frame_header h, uint64_t total,
                            uint32_t slots, int fill)
 {
 	struct myelon_producer *p = myelon_frame_producer_ring(e->fp);
@@ -29,7 +29,7 @@ static inline void put_raw(struct ends *e, struct mye_frame_header h, uint64_t t
 static inline void put_fragment(struct ends *e, uint32_t id, uint32_t index, unsigned int flags,
                                 uint32_t length, uint64_t total)
 {
-	struct mye_frame_header h = {
+	struct myelon_frame_header h = {
 		.length = length, .id = id, .kind = 5, .flags = (uint8_t)flags, .index = index};
 
 	put_raw(e, h, total, 1, 'a');

@@ -214,7 +214,7 @@ Test(frame_cut, abort_without_a_message_is_silent)
 	struct ends e;
 
 	ends_open(&e, 64, 16);
-	put_fragment(&e, 3, 0, MYE_FRAME_ABORT, 0, 0);
+	put_fragment(&e, 3, 0, MYELON_FRAME_ABORT, 0, 0);
 	expect_empty(&e);
 	expect_good(&e);
 	ends_close(&e);

@@ -7,7 +7,7 @@
 #include "ring/ring.h"
 
 struct lie {
-	struct mye_frame_header h;
+	struct myelon_frame_header h;
 	uint64_t total;
 	const char *field;
 };
@@ -19,14 +19,14 @@ static const struct lie lies[] = {
 	{{.length = 497, .id = 7, .flags = F | L}, 0, "length 497"},
 	{{.length = 8, .id = 7, .flags = F}, 2000, "length 8"},
 	{{.length = 0, .id = 7, .index = 1}, 0, "length 0"},
-	{{.length = 1, .id = 7, .flags = MYE_FRAME_ABORT}, 0, "length 1"},
+	{{.length = 1, .id = 7, .flags = MYELON_FRAME_ABORT}, 0, "length 1"},
 	{{.length = 48, .id = 7, .flags = 7}, 0, "flags 7"},
 	{{.length = 48, .id = 7, .flags = 8}, 0, "flags 8"},
 	{{.length = 48, .id = 7, .flags = 0xff}, 0, "flags 255"},
 	{{.length = 48, .id = 7, .flags = F | L, .reserved = 0x100}, 0, "reserved 256"},
 	{{.length = 48, .id = 7, .flags = F | L, .index = 1}, 0, "index 1"},
 	{{.length = 48, .id = 7}, 0, "index 0"},
-	{{.length = 0, .id = 7, .flags = MYE_FRAME_ABORT, .index = 3}, 0, "index 3"},
+	{{.length = 0, .id = 7, .flags = MYELON_FRAME_ABORT, .index = 3}, 0, "index 3"},
 	{{.length = 48, .id = 7, .flags = F}, 40, "total 40"},
 	{{.length = 48, .id = 7, .flags = F}, (1ull << 48) + 1, "total 281474976710657"},
 	{{.length = 48, .id = 7, .flags = F}, UINT64_MAX, "total 18446744073709551615"},
@@ -179,10 +179,10 @@ static uint32_t rnd(uint32_t below)
 }
 
 /* A header whose fields are right more often than not, so that lies combine. */
-static struct mye_frame_header random_header(void)
+static struct myelon_frame_header random_header(void)
 {
 	static const uint32_t lengths[] = {0, 1, 8, 9, 47, 48, 49, 112, 496, 497, UINT32_MAX};
-	struct mye_frame_header h = {
+	struct myelon_frame_header h = {
 		.length = rnd(4) ? lengths[rnd(11)] : rnd(UINT32_MAX),
 		.id = rnd(4),
 		.kind = (uint8_t)rnd(256),
@@ -202,7 +202,7 @@ static void random_slots(struct ends *e)
 
 	cr_assert_eq(myelon_claim(p, slots, MYELON_TRY, &span), 0);
 	for (uint32_t i = 0; i < slots; i++) {
-		struct mye_frame_header h = random_header();
+		struct myelon_frame_header h = random_header();
 		uint64_t total = rnd(4) ? rnd(2000) : ((uint64_t)rnd(1u << 20) << rnd(40));
 		char *slot = (char *)span.base + 64 * (size_t)i;
 

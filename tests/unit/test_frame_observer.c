@@ -150,7 +150,8 @@ Test(frame_observer, header_that_lies_is_passed_over)
 	struct watch w;
 
 	watch_open(&w, 64, 16);
-	put_raw(&w.e, (struct mye_frame_header){.length = 5000, .id = 9, .flags = F | L}, 0, 3, 1);
+	put_raw(&w.e, (struct myelon_frame_header){.length = 5000, .id = 9, .flags = F | L}, 0, 3,
+	        1);
 	see_error(&w, -EBADMSG, 9);
 	cr_assert_not_null(strstr(myelon_last_error(), "length 5000"));
 	expect_bad(&w.e, 9);
