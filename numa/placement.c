@@ -1,146 +1,123 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* What an option of placement means on this machine, and the policy that follows from it. */
+#include "numa/placement.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include <myelon/ring.h>
+
 #include "base/error.h"
-#include "numa/placement.h"
+#include "numa/lists.h"
 #include "sys/sys.h"
 
-#define BATCH 256
-
-int mye_numa_local(void)
+/* Nodes with memory, as a list. */
+static void with_memory(char *list, size_t cap)
 {
-	return mye_current_node();
-}
-
-/* Is the number in a list such as "0-3,8"? */
-static bool in_list(const char *list, int number)
-{
-	char *end;
-	long lo, hi;
-
-	while (*list >= '0' && *list <= '9') {
-		lo = hi = strtol(list, &end, 10);
-		if (*end == '-')
-			hi = strtol(end + 1, &end, 10);
-		if (number >= lo && number <= hi)
-			return true;
-		list = *end == ',' ? end + 1 : end;
-	}
-	return false;
-}
-
-/* The nodes a cpuset leaves this process; true if that cannot be read. */
-static bool allowed(int node)
-{
-	static const char key[] = "Mems_allowed_list:\t";
-	char *text = mye_read_whole("/proc/self/status");
-	char *at = text ? strstr(text, key) : NULL;
-	bool yes = !at || in_list(at + sizeof(key) - 1, node);
-
-	free(text);
-	return yes;
+	if (mye_read_text("/sys/devices/system/node/has_memory", list, cap) <= 0)
+		snprintf(list, cap, "0");
 }
 
 int mye_numa_check(int node)
 {
-	char nodes[1024];
+	char have[1024], allowed[1024];
 
-	if (mye_read_text("/sys/devices/system/node/has_memory", nodes, sizeof(nodes)) <= 0)
-		strcpy(nodes, "0");
-	if (node < 0 || node >= MYE_NUMA_NODES || !in_list(nodes, node))
+	with_memory(have, sizeof(have));
+	if (node < 0 || node >= MYE_NUMA_NODES || !mye_list_has(have, node))
 		return mye_fail(-EINVAL,
 		                "NUMA node %d has no memory: this machine has it on node %s", node,
-		                nodes);
-	if (!allowed(node))
+		                have);
+	mye_allowed_nodes(allowed, sizeof(allowed));
+	if (allowed[0] && !mye_list_has(allowed, node))
 		return mye_fail(-EINVAL,
-		                "the cpuset of this process does not allow memory of NUMA node %d: "
-		                "see Mems_allowed_list in /proc/self/status",
-		                node);
+		                "the cpuset of this process does not allow memory of NUMA node %d, "
+		                "only of %s (Mems_allowed_list in /proc/self/status)",
+		                node, allowed);
 	return 0;
 }
 
-/* Pages per node, as far as it matters. */
-struct census {
-	int first; /* a node that has some, -1: none */
-	bool mixed;
-	uint64_t wrong, all;
-};
-
-static void count_pages(struct census *c, int node, uint64_t pages, int want)
+static int one_node(struct mye_numa_want *want, int node)
 {
-	if (!pages)
-		return;
-	c->all += pages;
-	if (node < 0) /* a page that is not there */
-		c->mixed = true;
-	else if (c->first < 0)
-		c->first = node;
-	else if (c->first != node)
-		c->mixed = true;
-	if (node != want)
-		c->wrong += pages;
+	int rc = mye_numa_check(node);
+
+	if (rc)
+		return rc;
+	want->node = node;
+	want->count = 1;
+	mye_nodes_add(&want->nodes, node);
+	return 0;
 }
 
-static int ask_kernel(struct census *c, const char *at, size_t bytes, size_t page, int want)
+static int node_of_cpu(struct mye_numa_want *want, uint32_t cpu)
 {
-	size_t left = bytes / page, n, i;
-	int nodes[BATCH], rc;
+	int node = cpu <= INT32_MAX ? mye_cpu_node((int)cpu) : -1;
+	char online[1024];
 
-	for (; left; left -= n, at += n * page) {
-		n = left < BATCH ? left : BATCH;
-		rc = mye_numa_query(at, page, n, nodes);
+	if (node < 0) {
+		mye_online_cpus(online, sizeof(online));
+		return mye_fail(-EINVAL, "there is no CPU %u: those online are %s", cpu, online);
+	}
+	want->cpu = (int32_t)cpu;
+	if (mye_numa_check(node) == 0)
+		return one_node(want, node);
+	return mye_fail(-EINVAL, "CPU %u is on NUMA node %d, which has no memory for this process",
+	                cpu, node);
+}
+
+/* All nodes of the mask, each of which must do; without one, all that do. */
+static int several(struct mye_numa_want *want, uint64_t mask)
+{
+	char have[1024], allowed[1024];
+	int rc;
+
+	with_memory(have, sizeof(have));
+	mye_allowed_nodes(allowed, sizeof(allowed));
+	for (int node = 0; node < MYELON_NUMA_NODES_MAX; node++) {
+		if (mask && !(mask >> node & 1))
+			continue;
+		if (!mask &&
+		    (!mye_list_has(have, node) || (allowed[0] && !mye_list_has(allowed, node))))
+			continue;
+		rc = mye_numa_check(node);
 		if (rc)
 			return rc;
-		for (i = 0; i < n; i++)
-			count_pages(c, nodes[i] < 0 ? -1 : nodes[i], 1, want);
+		mye_nodes_add(&want->nodes, node);
+		want->node = want->count++ ? -1 : node;
 	}
-	return 0;
+	if (want->count)
+		return 0;
+	return mye_fail_static(-EINVAL, "no NUMA node below 64 has memory for this process");
 }
 
-/* Lines "7f00aabb policy key=value ... N0=12 N1=4 ...", one for each mapping. */
-static int read_maps(struct census *c, const void *at, size_t bytes, size_t page, int want)
+int mye_numa_want(struct mye_numa_want *want, uint32_t mode, uint32_t node, uint32_t cpu,
+                  uint64_t mask, bool strict)
 {
-	char *text = mye_read_whole("/proc/self/numa_maps"), *line, *next, *word, *save;
-	unsigned long long begin, pages, from = (uintptr_t)at;
-	bool found = false;
-	int node;
-
-	for (line = text; line; line = next) {
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		if (sscanf(line, "%llx ", &begin) != 1 || begin < from || begin >= from + bytes)
-			continue;
-		for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-			if (sscanf(word, "N%d=%llu", &node, &pages) == 2) {
-				count_pages(c, node, pages, want);
-				found = true;
-			}
-		}
+	*want = (struct mye_numa_want){.mode = mode, .strict = strict, .node = -1, .cpu = -1};
+	switch (mode) {
+	case MYELON_NUMA_ANY:
+		return 0;
+	case MYELON_NUMA_LOCAL:
+		return one_node(want, mye_current_node());
+	case MYELON_NUMA_NODE:
+		return one_node(want, node <= INT32_MAX ? (int)node : -1);
+	case MYELON_NUMA_CPU:
+		return node_of_cpu(want, cpu);
+	case MYELON_NUMA_INTERLEAVE:
+		return several(want, mask);
+	default:
+		return mye_fail(-EINVAL, "option numa is %u: there is no such placement", mode);
 	}
-	free(text);
-	if (!found)
-		return -ENOTSUP;
-	/* What is not in the page table is not listed. */
-	if (c->all < bytes / page)
-		count_pages(c, -1, bytes / page - c->all, want);
-	return 0;
 }
 
-int mye_numa_verify(const void *at, size_t bytes, size_t page, int want, uint64_t *wrong)
+int mye_numa_begin(const struct mye_numa_want *want, enum mye_numa_how how,
+                   struct mye_numa_saved *saved)
 {
-	struct census c = {.first = -1};
+	saved->valid = false;
+	return want->count ? mye_policy_begin(&want->nodes, want->count > 1, how, saved) : 0;
+}
 
-	if (ask_kernel(&c, at, bytes, page, want)) {
-		c = (struct census){.first = -1};
-		if (read_maps(&c, at, bytes, page, want)) {
-			*wrong = MYE_NUMA_UNKNOWN;
-			return -1;
-		}
-	}
-	*wrong = c.wrong;
-	return c.mixed ? -1 : c.first;
+int mye_numa_bind(void *at, size_t bytes, const struct mye_numa_want *want, enum mye_numa_how how)
+{
+	return want->count ? mye_policy_bind(at, bytes, &want->nodes, want->count > 1, how) : 0;
 }

@@ -19,35 +19,38 @@ static int denied(void)
 	return errno == EINVAL ? -EINVAL : -ENOTSUP;
 }
 
-static int mode_of(enum mye_numa_how how)
+static int mode_of(bool interleave, enum mye_numa_how how)
 {
+	if (interleave)
+		return MPOL_INTERLEAVE;
 	return how == MYE_NUMA_BIND ? MPOL_BIND : MPOL_PREFERRED;
 }
 
+/* The kernel's masks are of longs. */
 struct node_mask {
 	unsigned long word[MYE_NUMA_NODES / WORD_BITS];
 };
 
-static struct node_mask only(int node)
+static struct node_mask mask_of(const struct mye_nodes *nodes)
 {
 	struct node_mask mask = {0};
 
-	mask.word[(size_t)node / WORD_BITS] = 1ul << ((size_t)node % WORD_BITS);
+	for (size_t node = 0; node < MYE_NUMA_NODES; node++)
+		if (mye_nodes_has(nodes, (int)node))
+			mask.word[node / WORD_BITS] |= 1ul << node % WORD_BITS;
 	return mask;
 }
 
-int mye_numa_begin(int node, enum mye_numa_how how, struct mye_numa_saved *saved)
+int mye_policy_begin(const struct mye_nodes *nodes, bool interleave, enum mye_numa_how how,
+                     struct mye_numa_saved *saved)
 {
-	struct node_mask mask;
+	struct node_mask mask = mask_of(nodes);
 
 	saved->valid = false;
-	if (node < 0 || node >= MYE_NUMA_NODES)
-		return -EINVAL;
-	mask = only(node);
 	memset(saved->mask, 0, sizeof(saved->mask));
 	if (get_mempolicy(&saved->mode, saved->mask, MAX_NODE, NULL, 0) < 0)
 		return denied();
-	if (set_mempolicy(mode_of(how), mask.word, MAX_NODE) < 0)
+	if (set_mempolicy(mode_of(interleave, how), mask.word, MAX_NODE) < 0)
 		return denied();
 	saved->valid = true;
 	return 0;
@@ -61,14 +64,13 @@ void mye_numa_end(const struct mye_numa_saved *saved)
 		              saved->mode == MPOL_DEFAULT ? 0 : MAX_NODE);
 }
 
-int mye_numa_bind(void *at, size_t bytes, int node, enum mye_numa_how how)
+int mye_policy_bind(void *at, size_t bytes, const struct mye_nodes *nodes, bool interleave,
+                    enum mye_numa_how how)
 {
-	struct node_mask mask;
+	struct node_mask mask = mask_of(nodes);
 
-	if (node < 0 || node >= MYE_NUMA_NODES)
-		return -EINVAL;
-	mask = only(node);
-	return mbind(at, bytes, mode_of(how), mask.word, MAX_NODE, 0) < 0 ? denied() : 0;
+	return mbind(at, bytes, mode_of(interleave, how), mask.word, MAX_NODE, 0) < 0 ? denied()
+	                                                                              : 0;
 }
 
 int mye_numa_query(const void *at, size_t page, size_t count, int *nodes)

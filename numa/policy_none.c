@@ -5,9 +5,11 @@
 
 #include "numa/placement.h"
 
-int mye_numa_begin(int node, enum mye_numa_how how, struct mye_numa_saved *saved)
+int mye_policy_begin(const struct mye_nodes *nodes, bool interleave, enum mye_numa_how how,
+                     struct mye_numa_saved *saved)
 {
-	(void)node;
+	(void)nodes;
+	(void)interleave;
 	(void)how;
 	saved->valid = false;
 	return -ENOTSUP;
@@ -18,11 +20,13 @@ void mye_numa_end(const struct mye_numa_saved *saved)
 	(void)saved;
 }
 
-int mye_numa_bind(void *at, size_t bytes, int node, enum mye_numa_how how)
+int mye_policy_bind(void *at, size_t bytes, const struct mye_nodes *nodes, bool interleave,
+                    enum mye_numa_how how)
 {
 	(void)at;
 	(void)bytes;
-	(void)node;
+	(void)nodes;
+	(void)interleave;
 	(void)how;
 	return -ENOTSUP;
 }

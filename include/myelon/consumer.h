@@ -214,6 +214,11 @@ MYELON_API int myelon_consumer_wait_producer(struct myelon_consumer *c, int64_t 
 /** Describe the ring. @return 0 or -EINVAL. */
 MYELON_API int myelon_consumer_info(struct myelon_consumer *c, struct myelon_ring_info *info);
 
+/** Advice about the place of this consumer (myelon_ring_advice()). @return 0, -EINVAL, or -EPERM after
+ * fork. */
+MYELON_API int myelon_consumer_advice(const struct myelon_consumer *c,
+                                      struct myelon_advice *advice);
+
 MYELON_API int myelon_consumer_stats(const struct myelon_consumer *c,
                                      struct myelon_handle_stats *stats);
 

@@ -29,6 +29,7 @@
 #include <myelon/export.h>
 #include <myelon/frame.h>
 #include <myelon/log.h>
+#include <myelon/numa.h>
 #include <myelon/observer.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>

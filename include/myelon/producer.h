@@ -198,6 +198,11 @@ MYELON_API int myelon_producer_consumers(struct myelon_producer *p, myelon_consu
 /** Describe the ring. @return 0 or -EINVAL. */
 MYELON_API int myelon_producer_info(struct myelon_producer *p, struct myelon_ring_info *info);
 
+/** Advice about the place of this producer (myelon_ring_advice()). @return 0, -EINVAL, or -EPERM after
+ * fork. */
+MYELON_API int myelon_producer_advice(const struct myelon_producer *p,
+                                      struct myelon_advice *advice);
+
 /** Counters of this handle since it was opened. */
 struct myelon_handle_stats {
 	uint32_t size; /**< in: sizeof(struct myelon_handle_stats) */

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include <myelon/export.h>
+#include <myelon/numa.h>
 #include <myelon/wait.h>
 
 #ifdef __cplusplus
@@ -78,11 +79,13 @@ enum myelon_kind {
 	MYELON_KIND_FRAMED = 2, /**< byte messages (frame.h) */
 };
 
-/** What to do with NUMA placement of the slots. */
+/** Where the pages of a ring shall be: its slots, and (but for INTERLEAVE) its control pages. */
 enum myelon_numa {
-	MYELON_NUMA_ANY = 0,   /**< leave it to the kernel */
-	MYELON_NUMA_LOCAL = 1, /**< the node of the calling thread's CPU */
-	MYELON_NUMA_NODE = 2,  /**< the node in numa_node */
+	MYELON_NUMA_ANY = 0,        /**< leave it to the kernel */
+	MYELON_NUMA_LOCAL = 1,      /**< the node of the calling thread's CPU */
+	MYELON_NUMA_NODE = 2,       /**< the node in numa_node */
+	MYELON_NUMA_CPU = 3,        /**< the node of the CPU in numa_cpu, such as a consumer's */
+	MYELON_NUMA_INTERLEAVE = 4, /**< page by page on the nodes in numa_nodes in turn */
 };
 
 /* Flags of myelon_ring_opts, myelon_attach_opts and myelon_open_opts. */
@@ -96,7 +99,12 @@ enum myelon_numa {
 #define MYELON_F_EINTR (1u << 3)
 /** accept files that belong to another user; without it those of this user and of root */
 #define MYELON_F_ANY_OWNER (1u << 4)
-#define MYELON_F_NUMA_STRICT (1u << 5) /**< create: fail when a page is not on the node asked for */
+/** create: fail when even one page is not where numa says; without it that is only recorded */
+#define MYELON_F_NUMA_STRICT (1u << 5)
+
+/** Value of the option pin. The thread that creates, opens or attaches is pinned before anything is
+ *  set up, and stays so; if the call fails it runs where it ran before. */
+#define MYELON_PIN(cpu) ((uint32_t)(cpu) + 1u)
 
 /** Whom a producer waits for. All zero: nobody. The parts add up. */
 struct myelon_wait_for {
@@ -132,6 +140,9 @@ struct myelon_ring_opts {
 	const char *
 		hugetlb_dir; /**< a directory on hugetlbfs; default MYELON_HUGETLB_DIR, else /proc/mounts */
 	const char *shm_dir; /**< default MYELON_SHM_DIR, else /dev/shm */
+	uint32_t numa_cpu;   /**< for MYELON_NUMA_CPU */
+	uint32_t pin;        /**< MYELON_PIN(cpu); 0: MYELON_CPU if that is set, else not pinned */
+	uint64_t numa_nodes; /**< for MYELON_NUMA_INTERLEAVE: bit per node, 0: all with memory */
 };
 #define MYELON_RING_OPTS(...)                                                                      \
 	((struct myelon_ring_opts){.size = sizeof(struct myelon_ring_opts), __VA_ARGS__})
@@ -147,6 +158,8 @@ struct myelon_open_opts {
 	int64_t wait_timeout_ns;
 	const char *hugetlb_dir;
 	const char *shm_dir;
+	uint32_t pin; /**< MYELON_PIN(cpu); 0: MYELON_CPU if that is set, else not pinned */
+	uint32_t reserved;
 };
 #define MYELON_OPEN_OPTS(...)                                                                      \
 	((struct myelon_open_opts){.size = sizeof(struct myelon_open_opts), __VA_ARGS__})
@@ -161,7 +174,7 @@ struct myelon_attach_opts {
 	uint32_t wait;      /**< enum myelon_wait */
 	uint32_t start;     /**< enum myelon_start */
 	uint32_t slot_size; /**< 0: any; else must be the ring's */
-	uint32_t reserved;
+	uint32_t pin;       /**< MYELON_PIN(cpu); 0: MYELON_CPU if that is set, else not pinned */
 	uint64_t schema;    /**< 0: any; else must be the ring's */
 	int64_t timeout_ns; /**< how long to wait for the ring to appear; default 0: not at all */
 	const char *hugetlb_dir;
@@ -230,6 +243,15 @@ struct myelon_ring_info {
 	uint64_t created_ns; /**< CLOCK_REALTIME */
 	char data_path
 		[256]; /**< where the slots are now, as found by this process; "" if not found */
+	uint32_t numa; /**< enum myelon_numa, as asked */
+	uint32_t numa_strict;  /**< 1: every page is where it was asked for, or create had failed */
+	uint64_t nodes_asked;  /**< bit per node below 64; 0: any */
+	int32_t control_node;  /**< of the control pages at create, -1: unknown or mixed */
+	int32_t producer_cpu;  /**< pinned to, -1: not pinned */
+	uint64_t data_pages;   /**< pages of the slots, each looked up at create; 0: nobody tells */
+	uint64_t other_pages;  /**< of these on nodes above 63 */
+	uint64_t absent_pages; /**< of these on no node */
+	uint64_t node_pages[MYELON_NUMA_NODES_MAX]; /**< of these on each node */
 };
 #define MYELON_RING_INFO_INIT                                                                      \
 	{                                                                                          \
@@ -277,6 +299,14 @@ MYELON_API int myelon_ring_describe(const char *name, const struct myelon_dir_op
  * resume. @return 0, fn's value, or as describe. */
 MYELON_API int myelon_ring_consumers(const char *name, const struct myelon_dir_opts *opts,
                                      myelon_consumer_fn fn, void *ctx);
+
+/**
+ * Advice about the place of consumer @p id of ring @p name, NULL: of its producer: is it pinned, to a
+ * CPU of its own, near the slots? Looks at the load of the core's other thread for 30 ms, if it has one.
+ * @return 0; -ENOENT (no such ring or consumer); -EINVAL; else as describe.
+ */
+MYELON_API int myelon_ring_advice(const char *name, const struct myelon_dir_opts *opts,
+                                  const char *id, struct myelon_advice *advice);
 
 /**
  * Call @p fn for each ring of the shm directory, also for files that cannot be

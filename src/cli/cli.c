@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* Messages and exit codes. */
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,21 +110,6 @@ const char *cli_words(const char *sentence)
 int cli_library_error(int rc)
 {
 	return cli_error(cli_exit_code(rc), "%s", cli_words(myelon_last_error()));
-}
-
-int cli_pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	if (cpu < CPU_SETSIZE)
-		CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set) < 0)
-		return cli_error(CLI_USAGE,
-		                 "cannot run on CPU %d (%s): choose one of those that "
-		                 "'taskset -cp $$' shows",
-		                 cpu, strerror(errno));
-	return CLI_OK;
 }
 
 int cli_finish(int code)

@@ -58,9 +58,6 @@ int cli_exit_code(int rc);
 /* A remark on stderr, unless --quiet. */
 void cli_note(const char *fmt, ...) MYELON_PRINTF(1, 2);
 
-/* Run on CPU @cpu only. @return CLI_OK, or an exit code after an error message. */
-int cli_pin(int cpu);
-
 /* Flush stdout. @return @code, or CLI_FAILURE if what was printed did not arrive. */
 int cli_finish(int code);
 

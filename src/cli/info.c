@@ -103,6 +103,7 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 	json_uint(j, "page_size", r->page_size);
 	node_json(j, "node_asked", r->node_asked);
 	node_json(j, "node", r->node_obtained);
+	info_place_json(j, r);
 	json_string(j, "reason", r->reason);
 	json_string(j, "data_path", r->data_path[0] ? r->data_path : NULL);
 	json_string(j, "fence", fence_name(r->fence));
@@ -117,6 +118,7 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 	json_string(j, "state", state_name(r->producer_state));
 	json_int(j, "pid", r->producer_pid);
 	json_string(j, "wait", wait_name(r->producer_wait));
+	node_json(j, "cpu", r->producer_cpu);
 	json_object_end(j);
 	json_int(j, "published", r->published);
 	json_int(j, "minimum", r->minimum);
@@ -140,13 +142,31 @@ static int add_row(void *ctx, const struct myelon_consumer_entry *e)
 	return 0;
 }
 
-static void print_json(const struct myelon_ring_info *r, const struct table *t)
+static bool is_there(uint32_t state)
+{
+	return state == MYELON_PEER_ALIVE || state == MYELON_PEER_JOINING;
+}
+
+static void print_advice(const struct myelon_ring_info *r, const struct table *t,
+                         const struct myelon_dir_opts *o)
+{
+	if (is_there(r->producer_state))
+		info_print_advice(r->name, o, NULL, r->producer_wait);
+	for (size_t i = 0; i < t->count; i++)
+		if (is_there(t->rows[i].state))
+			info_print_advice(r->name, o, t->rows[i].id, t->rows[i].wait);
+}
+
+static void print_json(const struct myelon_ring_info *r, const struct table *t,
+                       const struct myelon_dir_opts *o)
 {
 	struct json j;
 
 	json_begin(&j, stdout, false);
 	json_object(&j, NULL);
 	info_json(&j, r);
+	if (is_there(r->producer_state))
+		info_advice_json(&j, r->name, o, NULL);
 	json_array(&j, "consumers");
 	for (size_t i = 0; i < t->count; i++) {
 		const struct myelon_consumer_entry *e = &t->rows[i];
@@ -163,22 +183,13 @@ static void print_json(const struct myelon_ring_info *r, const struct table *t)
 		json_int(&j, "cursor", e->cursor);
 		json_uint(&j, "lag", e->lag);
 		json_uint(&j, "lost", e->lost);
+		if (is_there(e->state))
+			info_advice_json(&j, r->name, o, e->id);
 		json_object_end(&j);
 	}
 	json_array_end(&j);
 	json_object_end(&j);
 	json_end(&j);
-}
-
-static void print_node(const struct myelon_ring_info *r)
-{
-	if (r->node_obtained < 0)
-		printf("node       unknown or mixed");
-	else
-		printf("node       %d", r->node_obtained);
-	if (r->node_asked >= 0)
-		printf(", asked for %d", r->node_asked);
-	putchar('\n');
 }
 
 static void print_ring(const struct myelon_ring_info *r)
@@ -192,7 +203,7 @@ static void print_ring(const struct myelon_ring_info *r)
 	       r->slot_size, r->window, fmt_count(&slots, r->slots));
 	printf("memory     %s, %s, pages of %s\n", info_backing_name(r->backing),
 	       fmt_bytes(&data, r->data_bytes), fmt_bytes(&page, r->page_size));
-	print_node(r);
+	info_print_place(r);
 	printf("why        %s\n", r->reason[0] ? r->reason : "as asked for");
 	printf("data       %s\n", r->data_path[0] ? r->data_path : "not found");
 	printf("modes      fence %s, unattended %s%s\n", fence_name(r->fence),
@@ -200,8 +211,11 @@ static void print_ring(const struct myelon_ring_info *r)
 	if (r->schema)
 		printf("schema     0x%016" PRIx64 "\n", r->schema);
 	printf("created    %s, epoch %" PRIu64 "\n", created, r->epoch);
-	printf("producer   %s, pid %d, wait %s\n", state_name(r->producer_state), r->producer_pid,
+	printf("producer   %s, pid %d, wait %s", state_name(r->producer_state), r->producer_pid,
 	       wait_name(r->producer_wait));
+	if (r->producer_cpu >= 0)
+		printf(", CPU %d", r->producer_cpu);
+	putchar('\n');
 	printf("published  %" PRId64 ", slowest consumer at %" PRId64 ", lag %" PRId64 "\n",
 	       r->published, r->minimum, r->published - r->minimum);
 	printf("consumers  %u gating, room for %u", r->consumers, r->max_consumers);
@@ -259,11 +273,12 @@ int cmd_info(int argc, char **argv)
 	if (rc < 0) {
 		rc = cli_library_error(rc);
 	} else if (as_json) {
-		print_json(&info, table);
+		print_json(&info, table, &o);
 		rc = cli_finish(CLI_OK);
 	} else {
 		print_ring(&info);
 		print_consumers(table);
+		print_advice(&info, table, &o);
 		rc = cli_finish(CLI_OK);
 	}
 	free(table);

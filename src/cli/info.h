@@ -14,4 +14,13 @@ const char *info_backing_name(uint32_t backing);
 /* The members of an object that stands open. */
 void info_json(struct json *j, const struct myelon_ring_info *r);
 
+/* info_place.c: where pages and participants are. */
+void info_place_json(struct json *j, const struct myelon_ring_info *r);
+void info_print_place(const struct myelon_ring_info *r);
+/* Of consumer @id, or NULL: of the producer. */
+void info_print_advice(const char *ring, const struct myelon_dir_opts *o, const char *id,
+                       uint32_t wait);
+void info_advice_json(struct json *j, const char *ring, const struct myelon_dir_opts *o,
+                      const char *id);
+
 #endif

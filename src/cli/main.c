@@ -48,7 +48,8 @@ static void print_usage(FILE *out)
 	fputs("\n" CLI_EXIT_HELP "\n"
 	      "Environment:\n"
 	      "  MYELON_SHM_DIR      where rings are named, instead of /dev/shm\n"
-	      "  MYELON_HUGETLB_DIR  hugetlbfs directory, instead of the first fitting mount\n",
+	      "  MYELON_HUGETLB_DIR  hugetlbfs directory, instead of the first fitting mount\n"
+	      "  MYELON_CPU          CPU to run on, where --cpu does not say\n",
 	      out);
 }
 

@@ -23,7 +23,9 @@ struct pub_options {
 	uint64_t slot, window, max_consumers, chunk, wait_for, cpu;
 	uint32_t backing, huge, unattended, fence, wait, progress;
 	int64_t timeout, drain_timeout, stall_timeout;
-	uint32_t numa, numa_node;
+	uint32_t numa, numa_node, numa_cpu;
+	uint64_t numa_nodes;
+	bool numa_strict;
 	char *ids, *prefix;
 	uint32_t prefix_count;
 	bool no_drain, open, replace_dead, keep, group, any_owner, lines, json;
@@ -53,6 +55,23 @@ static const char *parse_ids(const char *text, void *value)
 	return NULL;
 }
 
+/* "0,2": a bit for each. */
+static const char *parse_nodes(const char *text, uint64_t *mask)
+{
+	*mask = 0;
+	do {
+		char *end;
+		unsigned long node = strtoul(text, &end, 10);
+
+		if (*text < '0' || *text > '9' || node >= MYELON_NUMA_NODES_MAX ||
+		    (*end && *end != ','))
+			return "does not list nodes from 0 to 63 with commas";
+		*mask |= 1ull << node;
+		text = *end ? end + 1 : end;
+	} while (*text);
+	return NULL;
+}
+
 static const char *parse_node(const char *text, void *value)
 {
 	struct pub_options *o = value;
@@ -62,8 +81,21 @@ static const char *parse_node(const char *text, void *value)
 		o->numa = MYELON_NUMA_LOCAL;
 		return NULL;
 	}
+	if (strcmp(text, "interleave") == 0) {
+		o->numa = MYELON_NUMA_INTERLEAVE;
+		return NULL;
+	}
+	if (strncmp(text, "interleave:", 11) == 0) {
+		o->numa = MYELON_NUMA_INTERLEAVE;
+		return parse_nodes(text + 11, &o->numa_nodes);
+	}
+	if (strncmp(text, "cpu:", 4) == 0 && !args_number(text + 4, &n) && n <= INT32_MAX) {
+		o->numa = MYELON_NUMA_CPU;
+		o->numa_cpu = (uint32_t)n;
+		return NULL;
+	}
 	if (args_number(text, &n) || n > INT32_MAX)
-		return "is neither a node number nor 'local'";
+		return "is none of NODE, local, cpu:CPU, interleave and interleave:NODE,NODE,...";
 	o->numa = MYELON_NUMA_NODE;
 	o->numa_node = (uint32_t)n;
 	return NULL;
@@ -175,8 +207,13 @@ static const struct arg options[] = {
          .type = ARG_PARSE,
          .parse = parse_node,
          .value = &opt,
-         .metavar = "N|local",
-         .help = "NUMA node of the slots (default: where the kernel puts them)"},
+         .metavar = "WHERE",
+         .help = "NUMA node of the ring: a number, local, cpu:N (the node of that CPU),\n"
+                 "interleave or interleave:0,1,... (page by page in turn)"},
+	{.name = "strict-node",
+         .type = ARG_FLAG,
+         .value = &opt.numa_strict,
+         .help = "fail if even one page is elsewhere"},
 	{.name = "wait",
          .type = ARG_CHOICE,
          .value = &opt.wait,
@@ -241,18 +278,23 @@ static const struct args_spec spec = {
 	.operand = "the ring's NAME",
 };
 
+static uint32_t pin(void)
+{
+	return opt.cpu == UNSET ? 0 : MYELON_PIN(opt.cpu);
+}
+
 static int open_existing(struct pub *pub)
 {
 	struct myelon_open_opts o =
-		MYELON_OPEN_OPTS(.wait = opt.wait,
+		MYELON_OPEN_OPTS(.wait = opt.wait, .pin = pin(),
 	                         .slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
 	                         .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
 	                         .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
 
 	if (opt.window != UNSET || opt.max_consumers != UNSET || opt.replace_dead || opt.keep ||
-	    opt.group || opt.numa != MYELON_NUMA_ANY || opt.backing || opt.huge || opt.fence ||
-	    opt.unattended)
+	    opt.group || opt.numa != MYELON_NUMA_ANY || opt.numa_strict || opt.backing ||
+	    opt.huge || opt.fence || opt.unattended)
 		return cli_error(CLI_USAGE, "pub: a ring that is taken over with --open keeps its "
 		                            "window, memory and modes: leave those options out");
 	return myelon_frame_producer_open(&pub->fp, pub->name, &o);
@@ -264,7 +306,8 @@ static int create_new(struct pub *pub)
 		MYELON_RING_OPTS(.backing = opt.backing, .huge = opt.huge,
 	                         .unattended = opt.unattended, .fence = opt.fence, .wait = opt.wait,
 	                         .numa = opt.numa, .numa_node = opt.numa_node,
-	                         .hugetlb_dir = cli_common.hugetlb_dir,
+	                         .numa_cpu = opt.numa_cpu, .numa_nodes = opt.numa_nodes,
+	                         .pin = pin(), .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
 	uint64_t window = opt.window;
 
@@ -282,6 +325,8 @@ static int create_new(struct pub *pub)
 		o.flags |= MYELON_F_KEEP;
 	if (opt.group)
 		o.flags |= MYELON_F_GROUP;
+	if (opt.numa_strict)
+		o.flags |= MYELON_F_NUMA_STRICT;
 	return myelon_frame_producer_create(&pub->fp, pub->name, &o);
 }
 
@@ -469,8 +514,6 @@ int cmd_pub(int argc, char **argv)
 	pub.name = operands[0];
 	pub.lines = opt.lines;
 	pub.stall_timeout = opt.stall_timeout;
-	if (opt.cpu != UNSET && (rc = cli_pin((int)opt.cpu)) != CLI_OK)
-		return rc;
 	stop_install();
 	rc = opt.open ? open_existing(&pub) : create_new(&pub);
 	if (rc > 0)

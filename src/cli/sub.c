@@ -109,6 +109,7 @@ static int attach_once(struct sub *sub, int64_t timeout)
 {
 	struct myelon_attach_opts o =
 		MYELON_ATTACH_OPTS(.id = opt.id, .wait = opt.wait, .start = opt.start,
+	                           .pin = opt.cpu == UNSET ? 0 : MYELON_PIN(opt.cpu),
 	                           .timeout_ns = timeout,
 	                           .flags = MYELON_F_EINTR |
 	                                    (opt.any_owner ? MYELON_F_ANY_OWNER : 0),
@@ -233,8 +234,6 @@ int cmd_sub(int argc, char **argv)
 	sub.any_kind = opt.any_kind;
 	sub.follow = opt.follow;
 	sub.left = opt.count;
-	if (opt.cpu != UNSET && (rc = cli_pin((int)opt.cpu)) != CLI_OK)
-		return rc;
 	stop_install();
 	rc = attach(&sub);
 	if (rc != CLI_OK)

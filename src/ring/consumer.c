@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "base/opts.h"
+#include "numa/pinning.h"
 #include "ring/call.h"
 #include "ring/gate.h"
 #include "ring/join.h"
@@ -63,34 +64,23 @@ static int check_opts(const struct myelon_attach_opts *opts)
 	return opts->id ? mye_id_check(opts->id) : 0;
 }
 
-int mye_consumer_join(struct myelon_consumer **out, const char *name,
-                      const struct myelon_attach_opts *user, enum myelon_kind kind)
+static int join(struct myelon_consumer **out, const char *name,
+                const struct myelon_attach_opts *opts, enum myelon_kind kind)
 {
-	struct myelon_attach_opts opts;
-	struct mye_attach want;
+	const struct mye_attach want = mye_attach_of(opts, MYE_ROLE_CONSUMER, kind);
+	struct mye_consumer *c = mye_handle_alloc(sizeof(*c));
 	struct mye_join j = {0};
-	struct mye_consumer *c;
 	int rc;
 
-	if (!out)
-		return mye_fail_static(-EINVAL, "consumer attach: the out pointer is NULL");
-	*out = NULL;
-	rc = mye_opts_read(&opts, sizeof(opts), MYE_ATTACH_OPTS_FIRST, user, "attach options");
-	if (rc == 0)
-		rc = check_opts(&opts);
-	if (rc < 0)
-		return rc;
-	want = mye_attach_of(&opts, MYE_ROLE_CONSUMER, kind);
-	c = mye_handle_alloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->bytes = sizeof(*c);
 	c->seg.control_fd = c->seg.data_fd = c->seg.dir_fd = -1;
 	rc = mye_segment_attach(&c->seg, name, &want);
 	if (rc == 0) {
-		j.id = opts.id;
-		j.start = (enum myelon_start)opts.start;
-		j.wait = (enum myelon_wait)opts.wait;
+		j.id = opts->id;
+		j.start = (enum myelon_start)opts->start;
+		j.wait = (enum myelon_wait)opts->wait;
 		j.deadline = want.deadline;
 		/* Registered before the entry gates: from then on it is somebody's light side. */
 		mye_membarrier_register();
@@ -100,9 +90,27 @@ int mye_consumer_join(struct myelon_consumer **out, const char *name,
 		handle_drop(c);
 		return rc;
 	}
-	arm(c, &j, opts.flags);
+	arm(c, &j, opts->flags);
 	*out = &c->hot;
 	return 0;
+}
+
+int mye_consumer_join(struct myelon_consumer **out, const char *name,
+                      const struct myelon_attach_opts *user, enum myelon_kind kind)
+{
+	struct myelon_attach_opts opts;
+	struct mye_pinned pinned;
+	int rc;
+
+	if (!out)
+		return mye_fail_static(-EINVAL, "consumer attach: the out pointer is NULL");
+	*out = NULL;
+	rc = mye_opts_read(&opts, sizeof(opts), MYE_ATTACH_OPTS_FIRST, user, "attach options");
+	if (rc == 0)
+		rc = check_opts(&opts);
+	if (rc == 0)
+		rc = mye_pin_begin(opts.pin, &pinned);
+	return rc < 0 ? rc : mye_pin_end(&pinned, join(out, name, &opts, kind));
 }
 
 int myelon_consumer_attach(struct myelon_consumer **out, const char *name,

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "base/opts.h"
+#include "numa/pinning.h"
 #include "ring/call.h"
 #include "ring/gate.h"
 #include "ring/peer.h"
@@ -77,12 +78,46 @@ uint64_t mye_observer_catch_up(struct mye_observer *o)
 	return lost;
 }
 
+static int look_on(struct myelon_observer **out, const char *name,
+                   const struct myelon_attach_opts *opts, enum myelon_kind kind)
+{
+	const struct mye_attach want = mye_attach_of(opts, MYE_ROLE_OBSERVER, kind);
+	struct mye_observer *o = mye_handle_alloc(sizeof(*o));
+	int rc;
+
+	if (!o)
+		return -ENOMEM;
+	o->bytes = sizeof(*o);
+	o->seg.control_fd = o->seg.data_fd = o->seg.dir_fd = -1;
+	rc = mye_segment_attach(&o->seg, name, &want);
+	if (rc < 0) {
+		handle_drop(o);
+		return rc;
+	}
+	mye_waiter_init(&o->waiter, (enum myelon_wait)opts->wait, &o->seg, NULL);
+	mye_peer_init(&o->peer, &o->seg);
+	o->flags = opts->flags;
+	o->poll_ns = POLL_FIRST_NS;
+	o->next = load_published(o) + 1;
+	if (o->next < 0) {
+		rc = mye_fail(-EPROTO,
+		              "ring %s: what is published is out of range; remove the ring",
+		              o->seg.place.name);
+		handle_drop(o);
+		return rc;
+	}
+	if (opts->start == MYELON_START_OLDEST)
+		o->next = framed_start(o, oldest_intact(o));
+	o->magic = MYE_OBSERVER_MAGIC;
+	*out = (struct myelon_observer *)(void *)o;
+	return 0;
+}
+
 int mye_observer_join(struct myelon_observer **out, const char *name,
                       const struct myelon_attach_opts *user, enum myelon_kind kind)
 {
 	struct myelon_attach_opts opts;
-	struct mye_attach want;
-	struct mye_observer *o;
+	struct mye_pinned pinned;
 	int rc;
 
 	if (!out)
@@ -98,34 +133,8 @@ int mye_observer_join(struct myelon_observer **out, const char *name,
 	if (opts.start > MYELON_START_OLDEST)
 		return mye_fail(-EINVAL, "observer attach: start %u is not latest or oldest",
 		                opts.start);
-	want = mye_attach_of(&opts, MYE_ROLE_OBSERVER, kind);
-	o = mye_handle_alloc(sizeof(*o));
-	if (!o)
-		return -ENOMEM;
-	o->bytes = sizeof(*o);
-	o->seg.control_fd = o->seg.data_fd = o->seg.dir_fd = -1;
-	rc = mye_segment_attach(&o->seg, name, &want);
-	if (rc < 0) {
-		handle_drop(o);
-		return rc;
-	}
-	mye_waiter_init(&o->waiter, (enum myelon_wait)opts.wait, &o->seg, NULL);
-	mye_peer_init(&o->peer, &o->seg);
-	o->flags = opts.flags;
-	o->poll_ns = POLL_FIRST_NS;
-	o->next = load_published(o) + 1;
-	if (o->next < 0) {
-		rc = mye_fail(-EPROTO,
-		              "ring %s: what is published is out of range; remove the ring",
-		              o->seg.place.name);
-		handle_drop(o);
-		return rc;
-	}
-	if (opts.start == MYELON_START_OLDEST)
-		o->next = framed_start(o, oldest_intact(o));
-	o->magic = MYE_OBSERVER_MAGIC;
-	*out = (struct myelon_observer *)(void *)o;
-	return 0;
+	rc = mye_pin_begin(opts.pin, &pinned);
+	return rc < 0 ? rc : mye_pin_end(&pinned, look_on(out, name, &opts, kind));
 }
 
 int myelon_observer_attach(struct myelon_observer **out, const char *name,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "base/opts.h"
+#include "numa/pinning.h"
 #include "ring/call.h"
 #include "ring/coordination.h"
 #include "ring/gate.h"
@@ -91,12 +92,40 @@ static int wait_for_timeout(struct mye_producer *p, const struct myelon_wait_for
 	return rc;
 }
 
+static int make(struct myelon_producer **out, const char *name, const struct myelon_ring_opts *opts,
+                enum myelon_kind kind, enum myelon_fence fence)
+{
+	struct mye_producer *p = handle_new(opts->max_consumers);
+	int rc;
+
+	if (!p)
+		return -ENOMEM;
+	rc = mye_segment_build(&p->seg, name, opts, kind, fence);
+	if (rc < 0)
+		goto fail;
+	arm(p, opts->wait, opts->flags);
+	p->hold_by_count = opts->buffer_until > 0;
+	rc = mye_segment_publish(&p->seg);
+	if (rc < 0)
+		goto fail;
+	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	if (rc < 0) {
+		myelon_producer_close(&p->hot);
+		return rc;
+	}
+	*out = &p->hot;
+	return 0;
+fail:
+	handle_drop(p);
+	return rc;
+}
+
 int mye_producer_make(struct myelon_producer **out, const char *name,
                       const struct myelon_ring_opts *user, enum myelon_kind kind)
 {
 	struct myelon_ring_opts opts;
 	enum myelon_fence fence = MYELON_FENCE_FULL;
-	struct mye_producer *p;
+	struct mye_pinned pinned;
 	int rc;
 
 	if (!out)
@@ -115,29 +144,9 @@ int mye_producer_make(struct myelon_producer **out, const char *name,
 		rc = mye_wait_check(opts.wait);
 	if (rc == 0)
 		rc = resolve_fence(opts.fence, &fence);
-	if (rc < 0)
-		return rc;
-	p = handle_new(opts.max_consumers);
-	if (!p)
-		return -ENOMEM;
-	rc = mye_segment_build(&p->seg, name, &opts, kind, fence);
-	if (rc < 0)
-		goto fail;
-	arm(p, opts.wait, opts.flags);
-	p->hold_by_count = opts.buffer_until > 0;
-	rc = mye_segment_publish(&p->seg);
-	if (rc < 0)
-		goto fail;
-	rc = wait_for_timeout(p, &opts.wait_for, opts.wait_timeout_ns);
-	if (rc < 0) {
-		myelon_producer_close(&p->hot);
-		return rc;
-	}
-	*out = &p->hot;
-	return 0;
-fail:
-	handle_drop(p);
-	return rc;
+	if (rc == 0)
+		rc = mye_pin_begin(opts.pin, &pinned);
+	return rc < 0 ? rc : mye_pin_end(&pinned, make(out, name, &opts, kind, fence));
 }
 
 /* Words a dead predecessor may have left half changed. Runs under its lock, and may be killed too. */
@@ -203,13 +212,49 @@ static void give_back(struct mye_producer *p, bool closed)
 	handle_drop(p);
 }
 
+static int take_over(struct myelon_producer **out, const char *name,
+                     const struct myelon_open_opts *opts, enum myelon_kind kind)
+{
+	const struct mye_attach want = {
+		.role = MYE_ROLE_PRODUCER,
+		.flags = opts->flags,
+		.kind = kind,
+		.slot_size = opts->slot_size,
+		.schema = opts->schema,
+		.shm_dir = opts->shm_dir,
+		.hugetlb_dir = opts->hugetlb_dir,
+	};
+	struct mye_producer *p = handle_new(MYELON_MAX_CONSUMERS);
+	bool closed;
+	int rc;
+
+	if (!p)
+		return -ENOMEM;
+	rc = mye_segment_attach(&p->seg, name, &want);
+	if (rc == 0)
+		rc = repair(p);
+	if (rc < 0) {
+		handle_drop(p);
+		return rc;
+	}
+	arm(p, opts->wait, opts->flags);
+	p->hold_by_count = true;
+	closed = p->seg.producer->slow.state == MYE_PRODUCER_CLOSED;
+	announce_takeover(p);
+	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	if (rc < 0) {
+		give_back(p, closed);
+		return rc;
+	}
+	*out = &p->hot;
+	return 0;
+}
+
 int mye_producer_takeover(struct myelon_producer **out, const char *name,
                           const struct myelon_open_opts *user, enum myelon_kind kind)
 {
 	struct myelon_open_opts opts;
-	struct mye_attach want = {.role = MYE_ROLE_PRODUCER, .kind = kind};
-	struct mye_producer *p;
-	bool closed;
+	struct mye_pinned pinned;
 	int rc;
 
 	if (!out)
@@ -220,34 +265,9 @@ int mye_producer_takeover(struct myelon_producer **out, const char *name,
 		rc = mye_wait_for_check(&opts.wait_for, MYELON_MAX_CONSUMERS);
 	if (rc == 0)
 		rc = mye_wait_check(opts.wait);
-	if (rc < 0)
-		return rc;
-	want.flags = opts.flags;
-	want.slot_size = opts.slot_size;
-	want.schema = opts.schema;
-	want.shm_dir = opts.shm_dir;
-	want.hugetlb_dir = opts.hugetlb_dir;
-	p = handle_new(MYELON_MAX_CONSUMERS);
-	if (!p)
-		return -ENOMEM;
-	rc = mye_segment_attach(&p->seg, name, &want);
 	if (rc == 0)
-		rc = repair(p);
-	if (rc < 0) {
-		handle_drop(p);
-		return rc;
-	}
-	arm(p, opts.wait, opts.flags);
-	p->hold_by_count = true;
-	closed = p->seg.producer->slow.state == MYE_PRODUCER_CLOSED;
-	announce_takeover(p);
-	rc = wait_for_timeout(p, &opts.wait_for, opts.wait_timeout_ns);
-	if (rc < 0) {
-		give_back(p, closed);
-		return rc;
-	}
-	*out = &p->hot;
-	return 0;
+		rc = mye_pin_begin(opts.pin, &pinned);
+	return rc < 0 ? rc : mye_pin_end(&pinned, take_over(out, name, &opts, kind));
 }
 
 int myelon_producer_create(struct myelon_producer **out, const char *name,

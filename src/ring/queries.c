@@ -179,6 +179,32 @@ int myelon_producer_stats(const struct myelon_producer *hot, struct myelon_handl
 	return stats_of(&p->waiter, p->alerts, 0, stats);
 }
 
+static int advice_of(const struct mye_segment *seg, uint32_t who, struct myelon_advice *advice)
+{
+	struct myelon_advice own;
+	int rc = mye_segment_advise(seg, who, &own);
+
+	return rc < 0 ? rc : mye_info_write(advice, &own, sizeof(own), "advice");
+}
+
+int myelon_producer_advice(const struct myelon_producer *hot, struct myelon_advice *advice)
+{
+	const struct mye_producer *p = (const struct mye_producer *)(const void *)hot;
+
+	if (p->magic != MYE_PRODUCER_MAGIC)
+		return mye_opened_before_fork("advice");
+	return advice_of(&p->seg, MYE_ADVISE_PRODUCER, advice);
+}
+
+int myelon_consumer_advice(const struct myelon_consumer *hot, struct myelon_advice *advice)
+{
+	const struct mye_consumer *c = (const struct mye_consumer *)(const void *)hot;
+
+	if (c->magic != MYE_CONSUMER_MAGIC)
+		return mye_opened_before_fork("advice");
+	return advice_of(&c->seg, c->index, advice);
+}
+
 /* Set the mark, then make any sleeper look: it re-reads the mark after each return of the futex. */
 static void interrupt_handle(uint32_t *mark, uint32_t *bell, uint64_t *wake_ns)
 {

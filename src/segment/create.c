@@ -40,13 +40,12 @@ static int make_data(struct mye_segment *seg, const struct myelon_ring_opts *o, 
 	d->backing = o->backing;
 	d->huge = o->huge;
 	d->page_size = o->page_size;
-	d->node = o->numa == MYELON_NUMA_ANY     ? -1
-	          : o->numa == MYELON_NUMA_LOCAL ? mye_current_node()
-	                                         : (int32_t)o->numa_node;
-	d->strict = (o->flags & MYELON_F_NUMA_STRICT) != 0;
 	d->mode = o->flags & MYELON_F_GROUP ? 0660 : 0600;
 	d->place = &seg->place;
-	rc = mye_nonce_make(seg->dir_fd, d->nonce);
+	rc = mye_numa_want(&d->numa, o->numa, o->numa_node, o->numa_cpu, o->numa_nodes,
+	                   (o->flags & MYELON_F_NUMA_STRICT) != 0);
+	if (rc == 0)
+		rc = mye_nonce_make(seg->dir_fd, d->nonce);
 	if (rc == 0)
 		rc = mye_data_create(d);
 	if (rc < 0)
@@ -56,6 +55,22 @@ static int make_data(struct mye_segment *seg, const struct myelon_ring_opts *o, 
 	seg->data = d->map;
 	memcpy(seg->data_dir, d->dir, sizeof(seg->data_dir));
 	return 0;
+}
+
+static void fill_placement(struct mye_header *h, const struct mye_data *d)
+{
+	const struct mye_census *c = &d->census;
+
+	h->node_asked = d->numa.node;
+	h->node_obtained = mye_census_node(c);
+	h->numa = d->numa.mode;
+	h->numa_strict = d->numa.strict;
+	h->nodes_asked = d->numa.nodes.word[0];
+	h->control_node = -1;
+	h->data_pages = c->known ? c->pages : 0;
+	h->other_pages = c->other;
+	h->absent_pages = c->absent;
+	memcpy(h->node_pages, c->node, sizeof(h->node_pages));
 }
 
 static void fill_header(struct mye_segment *seg, const struct myelon_ring_opts *o,
@@ -83,8 +98,7 @@ static void fill_header(struct mye_segment *seg, const struct myelon_ring_opts *
 	h->fence = fence;
 	h->flags = o->flags & (MYELON_F_KEEP | MYELON_F_GROUP);
 	h->schema = o->schema;
-	h->node_asked = d->node;
-	h->node_obtained = d->node_got;
+	fill_placement(h, d);
 	memcpy(h->nonce, d->nonce, sizeof(h->nonce));
 	h->stagger = (uint32_t)(d->nonce[1] % MYE_STAGGER_STEPS) * MYE_STAGGER_STEP;
 	h->data_dev = d->dev;
@@ -167,25 +181,64 @@ static int allocate_control(const struct mye_segment *seg)
 	return rc;
 }
 
-static int make_control(struct mye_segment *seg)
+/* Where did the control pages come to lie? */
+static int verify_control(struct mye_segment *seg, const struct mye_numa_want *want)
 {
+	struct mye_census census;
+
+	mye_numa_count(seg->control, seg->header.control_bytes, mye_page_size(), &census);
+	seg->header.control_node = mye_census_node(&census);
+	if (want->node < 0 || !want->strict || seg->header.control_node == want->node)
+		return 0;
+	return mye_fail(census.known ? -ENOSPC : -ENOTSUP,
+	                "the control pages of '%s' must be on NUMA node %d, but %s: free memory on "
+	                "that node, or drop the strict flag",
+	                seg->place.name, (int)want->node,
+	                census.known ? "they are not" : "nobody tells where they are");
+}
+
+static int write_header(struct mye_segment *seg)
+{
+	seg->header.checksum = mye_header_checksum(&seg->header);
+	return mye_write_all(seg->control_fd, &seg->header, sizeof(seg->header), 0);
+}
+
+static int cannot_make(const struct mye_segment *seg, int rc)
+{
+	return mye_fail(rc, "the control file of ring '%s' (%llu bytes) cannot be made in %s: %s",
+	                seg->place.name, (unsigned long long)seg->header.control_bytes,
+	                seg->place.dir, myelon_strerror(rc));
+}
+
+/*
+ * The control pages go where the slots are; if these go to several nodes in turn, where the creator
+ * is. The header says where they are and lies in them, so it is written at the end.
+ */
+static int make_control(struct mye_segment *seg, const struct mye_numa_want *want)
+{
+	struct mye_numa_saved saved = {.valid = false};
 	int rc = open_control(seg);
 
-	if (rc == 0)
-		rc = allocate_control(seg);
-	seg->header.checksum = mye_header_checksum(&seg->header);
-	if (rc == 0)
-		rc = mye_write_all(seg->control_fd, &seg->header, sizeof(seg->header), 0);
 	if (rc == 0)
 		rc = mye_lock_set(seg->control_fd, MYE_LOCK_LIFE, MYE_LOCK_SHARED);
 	if (rc == 0)
 		rc = mye_lock_set(seg->control_fd, MYE_LOCK_PRODUCER, MYE_LOCK_EXCLUSIVE);
 	if (rc < 0)
-		return mye_fail(
-			rc, "the control file of ring '%s' (%llu bytes) cannot be made in %s: %s",
-			seg->place.name, (unsigned long long)seg->header.control_bytes,
-			seg->place.dir, myelon_strerror(rc));
-	return mye_control_map(seg);
+		return cannot_make(seg, rc);
+	if (want->node >= 0)
+		mye_numa_begin(want, MYE_NUMA_PREFER, &saved);
+	rc = allocate_control(seg);
+	if (rc < 0)
+		cannot_make(seg, rc);
+	else
+		rc = mye_control_map(seg);
+	mye_numa_end(&saved);
+	if (rc == 0)
+		rc = verify_control(seg, want);
+	if (rc < 0)
+		return rc;
+	rc = write_header(seg);
+	return rc < 0 ? cannot_make(seg, rc) : 0;
 }
 
 /* Nobody sees the words yet, so plain stores do. */
@@ -239,7 +292,7 @@ int mye_segment_build(struct mye_segment *seg, const char *name,
 		rc = make_data(seg, &o, &d);
 	if (rc == 0) {
 		fill_header(seg, &o, &d, kind, fence);
-		rc = make_control(seg);
+		rc = make_control(seg, &d.numa);
 	}
 	if (rc < 0) {
 		mye_segment_leave(seg);

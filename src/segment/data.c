@@ -90,7 +90,7 @@ static int try_mounts(struct ladder *l, uint64_t page, const struct mye_huge_mou
 		if (rc == 0 || rc == -EMSGSIZE)
 			return rc;
 	}
-	if (d->node < 0 || d->strict || !l->must)
+	if (!d->numa.count || d->numa.strict || !l->must)
 		return rc;
 	rung.place = MYE_NUMA_PREFER;
 	for (i = 0; rc && i < count; i++) {
@@ -251,7 +251,7 @@ static int check(struct mye_data *d)
 		                "huge pages are required, but backing %s has none: use auto, "
 		                "hugetlb or shm+thp",
 		                myelon_backing_name(d->backing));
-	return d->node >= 0 ? mye_numa_check(d->node) : 0;
+	return 0;
 }
 
 /* "shm on node 0: no huge pages: 2 MiB pool has 0 free pages, 4 are missing". */
@@ -259,13 +259,20 @@ static void explain(struct ladder *l)
 {
 	struct mye_data *d = l->d;
 	size_t cap = sizeof(d->reason);
+	char where[80];
 	uint64_t slots;
+	int32_t node;
 
 	snprintf(d->reason, cap, "%s", myelon_backing_name(d->backing_got));
 	if (d->backing_got == MYELON_BACKING_HUGETLB)
 		mye_append(d->reason, cap, " %s", mye_bytes_text(d->data_page).text);
-	if (d->node_got >= 0)
-		mye_append(d->reason, cap, " on node %d", (int)d->node_got);
+	node = mye_census_node(&d->census);
+	if (node >= 0) {
+		mye_append(d->reason, cap, " on node %d", (int)node);
+	} else if (d->census.known) {
+		mye_census_text(&d->census, where, sizeof(where));
+		mye_append(d->reason, cap, " (%s)", where);
+	}
 	if (d->huge == MYELON_HUGE_OFF)
 		mye_append(d->reason, cap, ", huge pages off as asked");
 	if (mye_slots_for(d->slot_size, d->window, mye_page_size(), &slots) == 0 &&
@@ -286,7 +293,7 @@ int mye_data_create(struct mye_data *d)
 
 	d->fd = d->dir_fd = -1;
 	d->map = NULL;
-	d->node_got = -1;
+	d->census = (struct mye_census){0};
 	d->reason[0] = '\0';
 	rc = check(d);
 	if (rc)

@@ -4,6 +4,7 @@
 #ifndef MYE_SEGMENT_DATA_H
 #define MYE_SEGMENT_DATA_H
 
+#include "numa/placement.h"
 #include "segment/segment.h"
 
 /* What the data of a new ring shall be, and what became of it. */
@@ -12,15 +13,14 @@ struct mye_data {
 	uint32_t slot_size, window;
 	uint32_t backing, huge; /* as asked */
 	uint64_t page_size;     /* as asked, 0: any */
-	int32_t node;           /* as asked, -1: any */
-	bool strict;
+	struct mye_numa_want numa; /* as asked */
 	uint32_t mode; /* file mode bits */
 	uint64_t nonce[2];
 	const struct mye_place *place;
 	/* out */
 	uint64_t slots, bytes, data_page;
 	uint32_t backing_got;
-	int32_t node_got; /* -1: unknown or mixed */
+	struct mye_census census; /* where the pages are */
 	char reason[160];
 	int fd;     /* locked shared on byte 0, linked under its name, registered for fork */
 	int dir_fd; /* hugetlbfs: its directory, registered for fork; else -1 */

@@ -51,8 +51,8 @@ static int no_room(struct attempt *a)
 	uint64_t left = 0;
 
 	if (is_hugetlb(a)) {
-		mye_huge_shortage(a->rung->page, a->d->node, a->bytes, a->why, a->cap);
-		mye_huge_explain(a->rung->page, a->d->node, a->bytes, help, sizeof(help));
+		mye_huge_shortage(a->rung->page, a->d->numa.node, a->bytes, a->why, a->cap);
+		mye_huge_explain(a->rung->page, a->d->numa.node, a->bytes, help, sizeof(help));
 	} else {
 		mye_statfs(a->dir_fd, NULL, NULL, &left);
 		snprintf(a->why, a->cap, "%s has %s free", a->rung->dir, mye_bytes_text(left).text);
@@ -224,44 +224,49 @@ static int fill(struct attempt *a)
 	if (rc)
 		return rc;
 	/* Refused: where the pages came to lie decides. */
-	if (a->d->node >= 0)
-		mye_numa_bind(a->map, MYE_MIRRORS * a->bytes, a->d->node, a->rung->place);
+	mye_numa_bind(a->map, MYE_MIRRORS * a->bytes, &a->d->numa, a->rung->place);
 	if (thp)
 		mye_hugepage_advise(a->map, MYE_MIRRORS * a->bytes);
 	rc = populate(a);
 	return rc == 0 && thp ? collapse(a) : rc;
 }
 
-static int verify_node(struct attempt *a)
+/* What was asked for, as sentences have it. */
+static void wanted(const struct mye_numa_want *want, char *buf, size_t cap)
+{
+	if (want->node >= 0)
+		snprintf(buf, cap, "on node %d", (int)want->node);
+	else
+		snprintf(buf, cap, "on %u nodes in turn", want->count);
+}
+
+/* Every single page, looked up. */
+static int verify_nodes(struct attempt *a)
 {
 	struct mye_data *d = a->d;
+	char where[200], should[64];
 	uint64_t wrong;
-	int node;
 
-	node = mye_numa_verify(a->map, a->bytes, a->rung->page, d->node, &wrong);
-	d->node_got = node;
-	if (d->node < 0 || wrong == 0)
+	mye_numa_count(a->map, a->bytes, a->rung->page, &d->census);
+	wrong = mye_census_wrong(&d->census, &d->numa);
+	if (!d->numa.count || (d->census.known && wrong == 0))
 		return 0;
-	if (wrong == MYE_NUMA_UNKNOWN) {
-		if (d->strict)
-			snprintf(a->why, a->cap, "nobody tells on which node its pages are");
-		else
-			mye_append(a->why, a->cap, "%snode %d asked, not verified",
-			           a->why[0] ? ", " : "", d->node);
-	} else if (d->strict) {
-		snprintf(a->why, a->cap, "%" PRIu64 " of %" PRIu64 " pages are not on node %d",
-		         wrong, a->bytes / a->rung->page, d->node);
+	wanted(&d->numa, should, sizeof(should));
+	if (!d->census.known) {
+		mye_append(a->why, a->cap, "%s%s asked, not verified: nobody tells where pages are",
+		           a->why[0] ? ", " : "", should);
 	} else {
+		mye_census_text(&d->census, where, sizeof(where));
 		mye_append(a->why, a->cap,
-		           "%s%" PRIu64 " of %" PRIu64 " pages not on node %d as asked",
-		           a->why[0] ? ", " : "", wrong, a->bytes / a->rung->page, d->node);
+		           "%s%" PRIu64 " of %" PRIu64 " pages not %s as asked (%s)",
+		           a->why[0] ? ", " : "", wrong, d->census.pages, should, where);
 	}
-	if (!d->strict)
+	if (!d->numa.strict)
 		return 0;
-	return mye_fail(wrong == MYE_NUMA_UNKNOWN ? -ENOTSUP : -ENOSPC,
-	                "the data of '%s' must be on NUMA node %d, but %s: free memory on that "
-	                "node, or drop the strict flag",
-	                d->place->name, d->node, a->why);
+	return mye_fail(d->census.known ? -ENOSPC : -ENOTSUP,
+	                "the data of '%s' must be %s: %s: free memory there, or drop the strict "
+	                "flag",
+	                d->place->name, should, a->why);
 }
 
 static int link_file(struct attempt *a)
@@ -335,13 +340,12 @@ int mye_rung_build(struct mye_data *d, const struct mye_rung *rung, char *why, s
 	a.bytes = a.slots * d->slot_size;
 	rc = make_file(&a);
 	if (rc == 0) {
-		if (d->node >= 0)
-			mye_numa_begin(d->node, rung->place, &saved);
+		mye_numa_begin(&d->numa, rung->place, &saved);
 		rc = fill(&a);
 		mye_numa_end(&saved);
 	}
 	if (rc == 0)
-		rc = verify_node(&a);
+		rc = verify_nodes(&a);
 	if (rc == 0)
 		rc = keep(&a);
 	if (rc == 0)

@@ -71,6 +71,7 @@ static void describe_words(const struct mye_segment *seg, struct myelon_ring_inf
 	info->producer_state = producer_state(seg);
 	info->producer_pid = (int32_t)__atomic_load_n(&p->identity.pid, __ATOMIC_RELAXED);
 	info->producer_wait = __atomic_load_n(&p->slow.wait, __ATOMIC_RELAXED);
+	info->producer_cpu = __atomic_load_n(&p->identity.cpu, __ATOMIC_RELAXED);
 	if (MYE_STATE_OF(load_state(hold)) == MYE_ENTRY_HOLD) {
 		need = __atomic_load_n(&p->slow.hold_need, __ATOMIC_RELAXED);
 		joined = __atomic_load_n(&seg->shared->join.joined, __ATOMIC_RELAXED);
@@ -100,6 +101,14 @@ void mye_segment_describe(const struct mye_segment *seg, struct myelon_ring_info
 	info->fence = h->fence;
 	info->node_asked = h->node_asked;
 	info->node_obtained = h->node_obtained;
+	info->numa = h->numa;
+	info->numa_strict = h->numa_strict;
+	info->nodes_asked = h->nodes_asked;
+	info->control_node = h->control_node;
+	info->data_pages = h->data_pages;
+	info->other_pages = h->other_pages;
+	info->absent_pages = h->absent_pages;
+	memcpy(info->node_pages, h->node_pages, sizeof(info->node_pages));
 	info->schema = h->schema;
 	memcpy(info->reason, h->reason, sizeof(info->reason));
 	info->keep = (h->flags & MYELON_F_KEEP) != 0;

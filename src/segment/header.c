@@ -55,7 +55,7 @@ static int check_type(const struct mye_header *h, const char *path)
 		                "version of the library on both sides, or create the ring again",
 		                path, h->version, MYE_LAYOUT_VERSION);
 	if (h->header_bytes != sizeof(*h))
-		return wrong(path, "header_bytes", h->header_bytes, "it must be 512");
+		return wrong(path, "header_bytes", h->header_bytes, "it must be 1024");
 	if (h->required & ~MYE_REQUIRED_KNOWN)
 		return mye_fail(-EPROTO,
 		                "%s needs the features 0x%llx (header field required), which "
@@ -111,6 +111,13 @@ static int check_rest(const struct mye_header *h, const char *path)
 		             "it must be -1 or a node");
 	if (h->node_obtained < -1)
 		return wrong(path, "node_obtained", (uint32_t)h->node_obtained,
+		             "it must be -1 or a node");
+	if (h->numa > MYELON_NUMA_INTERLEAVE)
+		return wrong(path, "numa", h->numa, "it must be 0 to 4");
+	if (h->numa_strict > 1)
+		return wrong(path, "numa_strict", h->numa_strict, "it must be 0 or 1");
+	if (h->control_node < -1)
+		return wrong(path, "control_node", (uint32_t)h->control_node,
 		             "it must be -1 or a node");
 	if (h->stagger % MYE_STAGGER_STEP || h->stagger > MYE_STAGGER_MAX)
 		return wrong(path, "stagger", h->stagger, "it must be a multiple of 512 to 2560");

@@ -31,6 +31,7 @@
 #define MYE_MAGIC 0x31304e4f4c45594dull /* "MYELON01", little endian */
 #define MYE_LAYOUT_VERSION 1u
 #define MYE_FRAME_MARKS 16
+#define MYE_NODES 64 /* nodes whose pages are counted apart */
 #define MYE_ID_BYTES 72
 
 /* Bits of header.required: an attacher that does not know one refuses. None is
@@ -71,8 +72,15 @@ struct mye_header {
 	uint32_t creator_uid;  /* report */
 	char reason[160];      /* report: how backing, pages and node came about; NUL-terminated */
 	uint32_t stagger;      /* offset of the words in the producer page and the shared page */
-	uint32_t reserved0;    /* 0 */
-	uint64_t reserved[19]; /* 0 */
+	uint32_t numa;         /* enum myelon_numa, as asked */
+	uint32_t numa_strict;  /* 1: a page elsewhere would have been an error */
+	int32_t control_node;  /* report: of the control pages, -1 unknown or mixed */
+	uint64_t nodes_asked;  /* bit per node below 64; 0: any */
+	uint64_t data_pages;   /* report: pages of the slots that were looked up, 0: nobody tells */
+	uint64_t other_pages;  /* report: of these on nodes above 63 */
+	uint64_t absent_pages; /* report: of these on no node */
+	uint64_t node_pages[MYE_NODES]; /* report: of these on each node */
+	uint64_t reserved[14];          /* 0 */
 	uint64_t checksum;     /* FNV-1a 64 of all bytes before it */
 };
 
@@ -214,8 +222,8 @@ struct mye_entry {
  * remove it. */
 #define MYE_LOCK_DATA 0
 
-static_assert(sizeof(struct mye_header) == 512, "header is 512 bytes");
-static_assert(offsetof(struct mye_header, checksum) == 504, "checksum ends the header");
+static_assert(sizeof(struct mye_header) == 1024, "header is 1024 bytes");
+static_assert(offsetof(struct mye_header, checksum) == 1016, "checksum ends the header");
 static_assert(sizeof(struct mye_identity) == 56, "identity is 56 bytes");
 static_assert(sizeof(struct mye_entry) == 4 * MYE_LINE, "entry is four lines");
 static_assert(offsetof(struct mye_producer_page, identity) == 4 * MYE_LINE, "producer page layout");

@@ -150,6 +150,46 @@ int myelon_ring_consumers(const char *name, const struct myelon_dir_opts *opts,
 	return rc;
 }
 
+/* The index of a consumer's entry. */
+static int find_id(const struct mye_segment *seg, const char *id, uint32_t *index)
+{
+	struct myelon_consumer_entry entry;
+
+	for (uint32_t i = 0; i < seg->header.max_consumers; i++) {
+		if (!mye_segment_entry(seg, i, &entry) || strcmp(entry.id, id) != 0)
+			continue;
+		*index = i;
+		return 0;
+	}
+	return mye_fail(-ENOENT, "ring %s has no consumer %s", seg->place.name, id);
+}
+
+int myelon_ring_advice(const char *name, const struct myelon_dir_opts *opts, const char *id,
+                       struct myelon_advice *advice)
+{
+	uint32_t who = MYE_ADVISE_PRODUCER;
+	struct myelon_advice own;
+	struct myelon_dir_opts o;
+	struct mye_place place = {0};
+	struct mye_segment seg = {0};
+	struct mye_control c = {0};
+	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+
+	if (rc == 0)
+		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
+	if (rc < 0)
+		return rc;
+	rc = read_copy(&seg, &c, &place);
+	if (rc == 0 && id)
+		rc = find_id(&seg, id, &who);
+	if (rc == 0)
+		rc = mye_segment_advise(&seg, who, &own);
+	if (rc == 0)
+		rc = mye_info_write(advice, &own, sizeof(own), "advice");
+	drop_copy(&seg, &c);
+	return rc;
+}
+
 struct listing {
 	const struct myelon_dir_opts *opts;
 	const char *dir;

@@ -99,7 +99,7 @@ static int check_enums(const struct myelon_ring_opts *o)
 	if (rc == 0)
 		rc = in_range("wait", o->wait, 0, MYELON_WAIT_PARK);
 	if (rc == 0)
-		rc = in_range("numa", o->numa, 0, MYELON_NUMA_NODE);
+		rc = in_range("numa", o->numa, 0, MYELON_NUMA_INTERLEAVE);
 	if (rc == 0 && o->numa == MYELON_NUMA_NODE)
 		rc = in_range("numa_node", o->numa_node, 0, INT32_MAX);
 	return rc;

@@ -128,6 +128,10 @@ void mye_segment_describe(const struct mye_segment *seg, struct myelon_ring_info
 /* One table entry; @return false if it is free. */
 bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
                        struct myelon_consumer_entry *out);
+/* Advice on one participant: MYE_ADVISE_PRODUCER, or the index of a consumer's entry. @return 0 or
+ * negative errno with a sentence. */
+#define MYE_ADVISE_PRODUCER UINT32_MAX
+int mye_segment_advise(const struct mye_segment *seg, uint32_t who, struct myelon_advice *own);
 /* 1 if the name still leads to this segment's control file, 0 if removed or
  * replaced. */
 int mye_segment_named(const struct mye_segment *seg);

@@ -9,21 +9,35 @@
 
 #include "sys/sys.h"
 
-#define CPU_WORDS 256 /* 16384 CPUs: the plain cpu_set_t ends at 1024 */
 #define WORD_BITS (8 * (int)sizeof(unsigned long))
+
+int mye_affinity_get(struct mye_cpu_mask *mask)
+{
+	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask->word), mask->word);
+
+	if (bytes < 0)
+		return -errno;
+	memset((char *)mask->word + bytes, 0, sizeof(mask->word) - (size_t)bytes);
+	return 0;
+}
+
+int mye_affinity_set(const struct mye_cpu_mask *mask)
+{
+	return syscall(SYS_sched_setaffinity, 0, sizeof(mask->word), mask->word) < 0 ? -errno : 0;
+}
 
 uint32_t mye_affinity(int *pinned)
 {
-	unsigned long mask[CPU_WORDS];
-	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+	struct mye_cpu_mask mask;
 	uint32_t count = 0;
 	int first = -1;
-	long i;
 
-	for (i = 0; i < bytes / (long)sizeof(mask[0]); i++) {
-		if (mask[i] && first < 0)
-			first = (int)i * WORD_BITS + __builtin_ctzl(mask[i]);
-		count += (uint32_t)__builtin_popcountl(mask[i]);
+	if (mye_affinity_get(&mask))
+		mask = (struct mye_cpu_mask){0};
+	for (int i = 0; i < MYE_CPU_WORDS; i++) {
+		if (mask.word[i] && first < 0)
+			first = i * WORD_BITS + __builtin_ctzl(mask.word[i]);
+		count += (uint32_t)__builtin_popcountl(mask.word[i]);
 	}
 	*pinned = count == 1 ? first : -1;
 	return count ? count : 1;
@@ -86,26 +100,28 @@ static uint32_t read_upwards(const char *root, const char *group, uint32_t (*rea
 	}
 }
 
-static bool lists_cpu(const char *controllers)
+static bool lists(const char *controllers, const char *name)
 {
 	size_t n;
 
 	for (; *controllers; controllers += n + (controllers[n] == ',')) {
 		n = strcspn(controllers, ",");
-		if (n == 3 && !strncmp(controllers, "cpu", 3))
+		if (n == strlen(name) && !strncmp(controllers, name, n))
 			return true;
 	}
 	return false;
 }
 
-/* The CPUs the groups of this process leave it; 0: no limit. */
-static uint32_t cgroup_limit(void)
+/* What is asked of each group of this process that has a controller: in the unified hierarchy (v2
+ * true), or in the one that is mounted at @root. */
+typedef void (*group_fn)(void *ctx, const char *root, const char *group, bool v2);
+
+static void each_group(const char *controller, group_fn fn, void *ctx)
 {
 	char text[4096], root[256], *line, *next, *controllers, *group;
-	uint32_t limit = 0;
 
 	if (mye_read_text("/proc/self/cgroup", text, sizeof(text)) < 0)
-		return 0;
+		return;
 	for (line = text; line; line = next) { /* "<id>:<controllers>:<group>" */
 		next = strchr(line, '\n');
 		if (next)
@@ -117,15 +133,64 @@ static uint32_t cgroup_limit(void)
 		controllers++;
 		*group++ = '\0';
 		if (!*controllers) {
-			limit = tighter(limit, read_upwards("/sys/fs/cgroup", group, read_v2));
-			limit = tighter(limit,
-			                read_upwards("/sys/fs/cgroup/unified", group, read_v2));
-		} else if (lists_cpu(controllers)) {
+			fn(ctx, "/sys/fs/cgroup", group, true);
+			fn(ctx, "/sys/fs/cgroup/unified", group, true);
+		} else if (lists(controllers, controller)) {
 			snprintf(root, sizeof(root), "/sys/fs/cgroup/%s", controllers);
-			limit = tighter(limit, read_upwards(root, group, read_v1));
+			fn(ctx, root, group, false);
 		}
 	}
+}
+
+static void limit_of(void *ctx, const char *root, const char *group, bool v2)
+{
+	uint32_t *limit = ctx;
+
+	*limit = tighter(*limit, read_upwards(root, group, v2 ? read_v2 : read_v1));
+}
+
+/* The CPUs the groups of this process leave it; 0: no limit. */
+static uint32_t cgroup_limit(void)
+{
+	uint32_t limit = 0;
+
+	each_group("cpu", limit_of, &limit);
 	return limit;
+}
+
+struct cpuset {
+	char *list;
+	size_t cap;
+};
+
+/* The nearest group that says it, upwards: without the controller a group has what its parent has. */
+static void cpuset_of(void *ctx, const char *root, const char *group, bool v2)
+{
+	struct cpuset *set = ctx;
+	char dir[4096], path[4200], *slash;
+
+	if (snprintf(dir, sizeof(dir), "%s%s", root, group) >= (int)sizeof(dir))
+		return;
+	while (!set->list[0]) {
+		snprintf(path, sizeof(path), "%s/%s", dir,
+		         v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
+		if (mye_read_text(path, set->list, set->cap) > 0)
+			return;
+		set->list[0] = '\0';
+		slash = strrchr(dir, '/');
+		if (!slash || (size_t)(slash - dir) < strlen(root))
+			return;
+		*slash = '\0';
+	}
+}
+
+bool mye_cgroup_cpus(char *list, size_t cap)
+{
+	struct cpuset set = {.list = list, .cap = cap};
+
+	list[0] = '\0';
+	each_group("cpuset", cpuset_of, &set);
+	return list[0] != '\0';
 }
 
 uint32_t mye_usable_cpus(int *pinned, bool *quota)

@@ -118,6 +118,16 @@ uint32_t mye_pid(void);
 uint32_t mye_tid(void);
 uint32_t mye_euid(void);
 int mye_random(void *buf, size_t n);
+/* The affinity of the calling thread; 16384 CPUs, the plain cpu_set_t ends at 1024. */
+#define MYE_CPU_WORDS (16384 / 8 / (int)sizeof(unsigned long))
+struct mye_cpu_mask {
+	unsigned long word[MYE_CPU_WORDS];
+};
+int mye_affinity_get(struct mye_cpu_mask *mask);
+int mye_affinity_set(const struct mye_cpu_mask *mask); /* -EINVAL: none of them may be used */
+/* The list of CPUs that the control groups leave this process, whatever a thread's affinity is.
+ * @return false: they do not say. */
+bool mye_cgroup_cpus(char *list, size_t cap);
 /* CPUs in the affinity of the calling thread; @p pinned: that CPU if it is one,
  * else -1. */
 uint32_t mye_affinity(int *pinned);

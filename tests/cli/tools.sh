@@ -35,7 +35,7 @@ sleeps()
 }
 until_true sleeps
 expect 0 myelon info alive
-for word in '^kind  *framed' '^memory ' '^node ' '^why ' '^data ' '^modes  *fence ' \
+for word in '^kind  *framed' '^memory ' '^placement ' '^why ' '^data ' '^modes  *fence ' \
 	"^producer  *alive, pid $pub, wait park" '^consumers  *1 gating, room for 64'; do
 	out_has "$word"
 done

@@ -241,9 +241,6 @@ Test(options, that_contradict_each_other_are_refused)
 	data.backing = 77;
 	cr_assert_eq(mye_data_create(&data), -EINVAL);
 	prepare();
-	data.node = 1000;
-	cr_assert_eq(mye_data_create(&data), -EINVAL);
-	prepare();
 	place.plain = true;
 	data.backing = MYELON_BACKING_SHM;
 	cr_assert_eq(mye_data_create(&data), -EINVAL);
@@ -307,11 +304,12 @@ Test(hugetlb, ring_is_mirrored_costs_its_pages_once_and_is_found_by_an_attacher)
 	huge_pool(4);
 	before = free_pages();
 	data.window = 65536; /* 4 MiB */
-	data.node = mye_current_node();
+	cr_assert_eq(mye_numa_want(&data.numa, MYELON_NUMA_LOCAL, 0, 0, 0, true), 0);
 	cr_assert_eq(mye_data_create(&data), 0, "%s", myelon_last_error());
 	cr_assert_eq(data.backing_got, MYELON_BACKING_HUGETLB, "%s", data.reason);
 	cr_assert_eq(data.data_page, HUGE);
-	cr_assert_eq(data.node_got, data.node);
+	cr_assert_eq(mye_census_node(&data.census), data.numa.node);
+	cr_assert_eq(data.census.pages, 2);
 	cr_assert_eq(strncmp(data.reason, "hugetlb 2 MiB on node ", 22), 0, "%s", data.reason);
 	cr_assert_eq(before - free_pages(), 2);
 	data.map[data.bytes] = 99;

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <myelon/ring.h>
+
 #include "base/error.h"
 #include "kit.h"
 #include "numa/placement.h"
@@ -41,42 +43,111 @@ static void *populated(size_t *bytes)
 
 Test(numa, local_node_is_there_and_others_are_refused_by_name)
 {
-	cr_assert_eq(mye_numa_check(mye_numa_local()), 0);
+	cr_assert_eq(mye_numa_check(mye_current_node()), 0);
 	cr_assert_eq(mye_numa_check(1000), -EINVAL);
 	cr_assert_not_null(strstr(myelon_last_error(), "node 1000"));
 	cr_assert_eq(mye_numa_check(-1), -EINVAL);
 	cr_assert_eq(mye_numa_check(MYE_NUMA_NODES), -EINVAL);
 }
 
+static struct mye_numa_want here(void)
+{
+	struct mye_numa_want want;
+
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_LOCAL, 0, 0, 0, true), 0, "%s",
+	             myelon_last_error());
+	return want;
+}
+
+Test(numa, options_become_sets_of_nodes)
+{
+	int node = mye_current_node();
+	struct mye_numa_want want;
+
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_ANY, 7, 7, 7, false), 0);
+	cr_assert_eq(want.count, 0);
+	want = here();
+	cr_assert_eq(want.count, 1);
+	cr_assert_eq(want.node, node);
+	cr_assert(mye_nodes_has(&want.nodes, node));
+	cr_assert_not(mye_nodes_has(&want.nodes, node + 1));
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_NODE, (uint32_t)node, 0, 0, false), 0);
+	cr_assert_eq(want.node, node);
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_INTERLEAVE, 0, 0, 0, false), 0);
+	cr_assert_geq(want.count, 1);
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_INTERLEAVE, 0, 0, 1ull << node, false), 0);
+	cr_assert_eq(want.node, node);
+}
+
+Test(numa, options_that_nothing_here_fulfils_say_what_there_is)
+{
+	struct mye_numa_want want;
+
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_NODE, 1000, 0, 0, false), -EINVAL);
+	cr_assert_not_null(strstr(myelon_last_error(), "node 1000"));
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_NODE, UINT32_MAX, 0, 0, false), -EINVAL);
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_CPU, 0, 16383, 0, false), -EINVAL);
+	cr_assert_not_null(strstr(myelon_last_error(), "CPU 16383"));
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_CPU, 0, UINT32_MAX, 0, false), -EINVAL);
+	cr_assert_eq(mye_numa_want(&want, MYELON_NUMA_INTERLEAVE, 0, 0, 1ull << 63, false),
+	             -EINVAL);
+	cr_assert_eq(mye_numa_want(&want, 5, 0, 0, 0, false), -EINVAL);
+}
+
 Test(numa, pages_placed_on_a_node_are_found_there)
 {
-	int node = mye_numa_local();
+	struct mye_numa_want want = here(), other = {.mode = MYELON_NUMA_NODE, .count = 1};
 	struct mye_numa_saved saved;
-	uint64_t wrong;
+	struct mye_census census;
 	size_t bytes;
 	void *at;
-	int rc = mye_numa_begin(node, MYE_NUMA_BIND, &saved);
+	int rc = mye_numa_begin(&want, MYE_NUMA_BIND, &saved);
 
 	if (rc == -ENOTSUP)
 		kit_skip("numa", "memory cannot be placed here");
 	cr_assert_eq(rc, 0);
 	at = populated(&bytes);
-	cr_assert_eq(mye_numa_bind(at, bytes, node, MYE_NUMA_BIND), 0);
+	cr_assert_eq(mye_numa_bind(at, bytes, &want, MYE_NUMA_BIND), 0);
 	mye_numa_end(&saved);
-	cr_assert_eq(mye_numa_verify(at, bytes, mye_page_size(), node, &wrong), node);
-	cr_assert_eq(wrong, 0);
-	cr_assert_eq(mye_numa_verify(at, bytes, mye_page_size(), node + 1, &wrong), node);
-	cr_assert_eq(wrong, PAGES);
+	mye_numa_count(at, bytes, mye_page_size(), &census);
+	cr_assert(census.known);
+	cr_assert_eq(census.pages, PAGES);
+	cr_assert_eq(census.node[want.node], PAGES);
+	cr_assert_eq(mye_census_node(&census), want.node);
+	cr_assert_eq(mye_census_wrong(&census, &want), 0);
+	mye_nodes_add(&other.nodes, want.node + 1);
+	cr_assert_eq(mye_census_wrong(&census, &other), PAGES);
+}
+
+Test(numa, in_turns_means_that_every_node_has_its_share)
+{
+	struct mye_numa_want want = {.mode = MYELON_NUMA_INTERLEAVE, .node = -1, .count = 3};
+	struct mye_census c = {.known = true, .pages = 10, .node = {4, 3, 3}};
+	char text[80];
+
+	for (int node = 0; node < 3; node++)
+		mye_nodes_add(&want.nodes, node);
+	cr_assert_eq(mye_census_wrong(&c, &want), 0);
+	cr_assert_eq(mye_census_node(&c), -1);
+	mye_census_text(&c, text, sizeof(text));
+	cr_assert_str_eq(text, "node 0: 4, node 1: 3, node 2: 3");
+	c = (struct mye_census){.known = true, .pages = 10, .node = {7, 2, 1}};
+	cr_assert_eq(mye_census_wrong(&c, &want), 3);
+	c = (struct mye_census){.known = true, .pages = 10, .node = {4, 3, 2, 1}};
+	cr_assert_eq(mye_census_wrong(&c, &want), 1);
+	c = (struct mye_census){.known = true, .pages = 10, .node = {3, 3, 2}, .absent = 2};
+	cr_assert_eq(mye_census_wrong(&c, &want), 2);
 }
 
 Test(numa, policy_of_the_thread_is_put_back)
 {
+	struct mye_numa_want want = here();
 	struct mye_numa_saved first, second;
 
-	if (mye_numa_begin(0, MYE_NUMA_PREFER, &first))
+	if (mye_numa_begin(&want, MYE_NUMA_PREFER, &first))
 		kit_skip("numa", "memory cannot be placed here");
 	mye_numa_end(&first);
-	cr_assert_eq(mye_numa_begin(0, MYE_NUMA_PREFER, &second), 0);
+	cr_assert_eq(mye_numa_begin(&want, MYE_NUMA_PREFER, &second), 0);
 	mye_numa_end(&second);
 	cr_assert_eq(first.mode, second.mode);
 	cr_assert_eq(memcmp(first.mask, second.mask, sizeof(first.mask)), 0);
@@ -85,15 +156,15 @@ Test(numa, policy_of_the_thread_is_put_back)
 Test(numa, pages_that_are_not_there_are_on_no_node)
 {
 	size_t bytes = 4 * mye_page_size();
+	struct mye_census census;
 	void *at = mapped(bytes);
-	uint64_t wrong;
 
 	cr_assert_eq(mye_populate(at, bytes / 2, true), 0);
-	if (mye_numa_verify(at, bytes / 2, mye_page_size(), 0, &wrong) < 0 &&
-	    wrong == MYE_NUMA_UNKNOWN)
+	mye_numa_count(at, bytes, mye_page_size(), &census);
+	if (!census.known)
 		kit_skip("numa", "nobody tells where pages are");
-	cr_assert_eq(mye_numa_verify(at, bytes, mye_page_size(), mye_numa_local(), &wrong), -1);
-	cr_assert_geq(wrong, 2);
+	cr_assert_eq(mye_census_node(&census), -1);
+	cr_assert_eq(census.absent, 2);
 }
 
 /* What container profiles deny. */
@@ -112,7 +183,7 @@ static int deny(long call)
 
 Test(numa, verification_reads_numa_maps_where_move_pages_is_denied)
 {
-	uint64_t wrong;
+	struct mye_census census;
 	size_t bytes;
 	void *at = populated(&bytes);
 
@@ -120,17 +191,20 @@ Test(numa, verification_reads_numa_maps_where_move_pages_is_denied)
 		kit_skip("numa", "the kernel has no NUMA");
 	if (deny(SYS_move_pages))
 		kit_skip("seccomp", "cannot install a filter");
-	cr_assert_geq(mye_numa_verify(at, bytes, mye_page_size(), mye_numa_local(), &wrong), 0);
-	cr_assert_eq(wrong, 0);
+	mye_numa_count(at, bytes, mye_page_size(), &census);
+	cr_assert(census.known);
+	cr_assert_eq(census.absent, 0);
+	cr_assert_geq(mye_census_node(&census), 0);
 }
 
 Test(numa, denied_policy_is_not_supported_and_changes_nothing)
 {
+	struct mye_numa_want want = here();
 	struct mye_numa_saved saved;
 
 	if (deny(SYS_set_mempolicy))
 		kit_skip("seccomp", "cannot install a filter");
-	cr_assert_eq(mye_numa_begin(0, MYE_NUMA_BIND, &saved), -ENOTSUP);
+	cr_assert_eq(mye_numa_begin(&want, MYE_NUMA_BIND, &saved), -ENOTSUP);
 	cr_assert_not(saved.valid);
 	mye_numa_end(&saved);
 }

@@ -28,8 +28,10 @@ static const struct {
 	FIELD(unattended),  FIELD(fence),         FIELD(flags),         FIELD(schema),
 	FIELD(node_asked),  FIELD(node_obtained), FIELD(nonce),         FIELD(data_dev),
 	FIELD(data_ino),    FIELD(boot_id),       FIELD(created_ns),    FIELD(creator_pid),
-	FIELD(creator_uid), FIELD(reason),        FIELD(stagger),       FIELD(reserved0),
-	FIELD(reserved),    FIELD(checksum),
+	FIELD(creator_uid), FIELD(reason),        FIELD(stagger),       FIELD(numa),
+	FIELD(numa_strict), FIELD(control_node),  FIELD(nodes_asked),   FIELD(data_pages),
+	FIELD(other_pages), FIELD(absent_pages),  FIELD(node_pages),    FIELD(reserved),
+	FIELD(checksum),
 };
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -180,6 +182,9 @@ Test(header, forged_value_with_a_right_checksum_is_refused_by_field)
 	FORGED(stagger, UINT32_MAX);
 	FORGED(node_asked, -2);
 	FORGED(node_obtained, INT32_MIN);
+	FORGED(numa, 5);
+	FORGED(numa_strict, 2);
+	FORGED(control_node, -2);
 	/* A product that wraps to what data_bytes says. */
 	{
 		uint64_t wrapping = 1ull << 58;
@@ -205,7 +210,7 @@ Test(header, other_version_names_both_versions_and_what_to_do)
 
 Test(header, truncated_control_file_is_refused_at_every_length)
 {
-	static const off_t lengths[] = {0,    1,    8,    511,   512,   4095,
+	static const off_t lengths[] = {0,    1,    8,    1023,  1024,  4095,
 	                                4096, 8192, 8193, 12288, 12289, 16383};
 	const char *path = help_path(name);
 	struct stat st;
@@ -222,7 +227,7 @@ Test(header, truncated_control_file_is_refused_at_every_length)
 
 Test(header, zeroed_control_file_is_refused)
 {
-	static const char zeros[512];
+	static const char zeros[sizeof(struct mye_header)];
 
 	cr_assert_eq(help_patch(help_path(name), 0, zeros, sizeof(zeros)), 0);
 	cr_assert_eq(try_all(), -EPROTO);
@@ -286,7 +291,7 @@ static int corrupt(void *ctx, const struct myelon_ring_info *info)
 
 Test(header, damaged_ring_is_listed_with_the_reason_and_can_be_removed)
 {
-	static const char zeros[512];
+	static const char zeros[sizeof(struct mye_header)];
 	int seen = 0;
 
 	cr_assert_eq(help_patch(help_path(name), 0, zeros, sizeof(zeros)), 0);

@@ -136,7 +136,7 @@ Test(options, out_of_range_are_refused_by_name)
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "unattended", o.unattended = 2);
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "fence", o.fence = 3);
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "wait", o.wait = 6);
-	REFUSED(MYELON_KIND_RAW, -EINVAL, "numa", o.numa = 3);
+	REFUSED(MYELON_KIND_RAW, -EINVAL, "numa", o.numa = 5);
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "flags", o.flags = 1u << 31);
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "page_size", o.page_size = 3000000);
 	REFUSED(MYELON_KIND_RAW, -EINVAL, "buffer_until", o.buffer_until = 5);
