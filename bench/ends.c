@@ -33,6 +33,8 @@ void bench_ring_plan(struct bench_ring *r, const struct bench_options *o,
 	r->payload = o->payload;
 	r->consumers = (uint32_t)o->consumers;
 	r->producer_wait = bench_producer_wait(o);
+	r->backing = o->backing_choice;
+	r->node = -1;
 	if (framed)
 		r->slot = o->slot ? (uint32_t)o->slot : BENCH_SLOT;
 	else if (r->payload <= BENCH_SLOT)
@@ -87,7 +89,7 @@ int bench_out_create(struct bench_out *out, const struct bench_ring *r, const ch
 {
 	struct myelon_ring_opts opts =
 		MYELON_RING_OPTS(.slot_size = r->slot, .window = r->window,
-	                         .max_consumers = r->consumers + 1, .backing = r->o->backing_choice,
+	                         .max_consumers = r->consumers + 1, .backing = r->backing,
 	                         .wait = r->producer_wait, .hugetlb_dir = bench_place_hugetlb(),
 	                         .shm_dir = bench_place_shm(r->place));
 	char name[BENCH_NAME];
@@ -95,6 +97,11 @@ int bench_out_create(struct bench_out *out, const struct bench_ring *r, const ch
 
 	bench_place_name(r->place, stem, name);
 	memset(out, 0, sizeof(*out));
+	if (r->node >= 0) {
+		opts.numa = MYELON_NUMA_NODE;
+		opts.numa_node = (uint32_t)r->node;
+		opts.flags |= MYELON_F_NUMA_STRICT;
+	}
 	if (r->framed)
 		rc = myelon_frame_producer_create(&out->framed, name, &opts);
 	else

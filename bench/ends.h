@@ -25,6 +25,8 @@ struct bench_ring {
 	uint32_t slot;
 	uint32_t window;
 	uint32_t consumers; /* places needed */
+	uint32_t backing;   /* enum myelon_backing */
+	int node;           /* where the memory is, strictly; -1: wherever */
 	enum myelon_wait producer_wait;
 };
 

@@ -17,10 +17,11 @@ enum {
 	PINGPONG = 4,
 	BROADCAST = 8,
 	IDLE = 16,
+	PLACE = 32,
 	STREAMS = SIGNAL | BROADCAST,
 	ROUNDS = LIMIT | STREAMS | PINGPONG,
 	RINGS = STREAMS | PINGPONG | IDLE,
-	EVERY = LIMIT | RINGS,
+	EVERY = LIMIT | RINGS | PLACE,
 };
 
 static const struct {
@@ -36,6 +37,9 @@ static const struct {
 	{"pingpong", PINGPONG, "Round trips over two rings between two processes."},
 	{"broadcast", BROADCAST,
          "One producer, several consumers, everyone gets everything; deliveries per second."},
+	{"place", PLACE,
+         "What it costs where producer, consumer and memory are (each combination of NUMA nodes\n"
+         "that exists), and what small, transparent huge and huge pages cost a large ring."},
 	{"idle", IDLE, "What consumers cost that wait for nothing: CPU time and context switches."},
 };
 
@@ -156,13 +160,13 @@ static const struct {
 	unsigned int benches;
 	struct arg arg;
 } table[] = {
-	{STREAMS | PINGPONG | IDLE,
+	{STREAMS | PINGPONG | IDLE | PLACE,
          {.name = "layer",
           .type = ARG_CHOICE,
           .value = &opt.layer,
           .choices = layer_names,
           .help = "slots of a fixed size, or messages with a header (default: raw)"}},
-	{LIMIT | STREAMS | PINGPONG,
+	{LIMIT | STREAMS | PINGPONG | PLACE,
          {.name = "payload",
           .type = ARG_NUMBER,
           .value = &opt.payload,
@@ -231,14 +235,15 @@ static const struct {
           .min = 100,
           .max = UINT64_C(1) << 40,
           .help = "per round (default: enough for 5 to 50 ms)"}},
-	{ROUNDS,
+	{ROUNDS | PLACE,
          {.name = "rounds",
           .type = ARG_NUMBER,
           .value = &opt.rounds,
           .metavar = "N",
           .min = 1,
           .max = BENCH_ROUNDS_MAX,
-          .help = "base and subject alternate so often, medians count (default: 21)"}},
+          .help = "base and subject alternate so often, medians count (default: 21;\n"
+                  "place: 7)"}},
 	{LIMIT | STREAMS,
          {.name = "batch",
           .type = ARG_NUMBER,
@@ -331,6 +336,14 @@ static const struct {
           .value = &opt.timeout_ns,
           .metavar = "TIME",
           .help = "end a run that hangs (default: 60s per run)"}},
+	{PLACE,
+         {.name = "ring",
+          .type = ARG_NUMBER,
+          .value = &opt.ring_bytes,
+          .metavar = "BYTES",
+          .min = 1 << 20,
+          .max = 4ull << 30,
+          .help = "size of the rings whose pages are compared (default: 64M)"}},
 	{EVERY, {.name = "json", .type = ARG_FLAG, .value = &opt.json, .help = "for programs"}},
 };
 
@@ -387,11 +400,12 @@ static int choose_cpus(const char *command, unsigned int most)
 static void defaults(unsigned int bit)
 {
 	opt.payload = 64;
-	opt.rounds = 21;
+	opt.rounds = bit == PLACE ? 7 : 21;
 	opt.batch = bit == BROADCAST ? 1 : 64;
 	opt.depth = 1;
 	opt.consumers = bit == BROADCAST ? 4 : bit == IDLE ? 2 : 1;
 	opt.fragment = 64 << 10;
+	opt.ring_bytes = 64 << 20;
 	opt.idle_ns = INT64_C(10000000000);
 	opt.timeout_ns = INT64_C(60000000000);
 	opt.wait.count = 1;

@@ -43,7 +43,8 @@ struct bench_options {
 	struct bench_list compare_producer_wait;
 	bool compare_copy;
 	uint64_t fragment;
-	uint32_t touch; /* enum bench_touch */
+	uint32_t touch;      /* enum bench_touch */
+	uint64_t ring_bytes; /* place: of the rings whose pages are compared */
 	int64_t idle_ns;
 	int64_t timeout_ns;
 	bool json;

@@ -31,7 +31,15 @@ need(r["limit"], ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
                   "bare_rtt_p50_ns", "stream_msgs_per_s"], "limit")
 need(r["machine"], ["cpu", "cores", "kernel", "governor", "virtualised", "page_size",
                     "git_commit"], "machine")
-if bench != "limit":
+if bench == "place":
+    if not r["places"] or not r["places"][0]["rtt_p50_ns"] > 0:
+        sys.exit("no place was measured")
+    if [k["backing"] for k in r["pages"]] != ["4K", "THP", "hugetlb"]:
+        sys.exit("not all kinds of pages are told")
+    for k in r["pages"]:
+        if not k["missing"] and not k["random_touch_ns"] > 0:
+            sys.exit(f"{k['backing']} is neither missing nor measured")
+elif bench != "limit":
     need(r, ["layer", "backing", "wait", "payload", "consumers", "messages", "window", "rtt_ns",
              "throughput", "cpu_s"], "the report")
     need(r["rtt_ns"], ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"], "rtt_ns")
@@ -81,6 +89,8 @@ run broadcast --rounds 1 --messages 3000 --consumers 1 --work 1us --compare-prod
 run broadcast --rounds 1 --messages 1000 --consumers 4
 run broadcast --rounds 1 --messages 100 --layer framed
 run broadcast --rounds 1 --messages 2000 --rate 20k
+run place --rounds 1 --ring 4M
+run place --rounds 1 --ring 4M --layer framed --payload 256
 run idle --seconds 0.2s --wait park,adaptive,sleep --consumers 3
 
 # The text form, too.
