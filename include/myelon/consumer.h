@@ -7,7 +7,7 @@
  * gates: what it has not released is not overwritten. Delivery across a crash
  * is at least once: what was read but not released comes again.
  *
- * If attach returned 0 you must close; if it returned an error you owe nothing.
+ * If attach returned 0 you must close; if it returned an error you owe nothing. Only close takes NULL.
  *
  * Concurrency: a handle belongs to one thread at a time; only
  * myelon_consumer_interrupt() may be called from other threads and from signal
@@ -85,11 +85,13 @@ MYELON_API void myelon_consumer_wake(struct myelon_consumer *c);
 static inline int myelon_refill_(struct myelon_consumer *c, uint32_t max, int64_t deadline)
 {
 	int polls = myelon_peek_begin(c, max, deadline), i = 0;
-	const unsigned char *slot = c->data + ((uint64_t)c->next & c->mask) * c->slot_size;
-	int64_t have = c->next - 1, published;
+	const unsigned char *slot;
+	int64_t have, published;
 
 	if (polls < 0)
 		return polls;
+	slot = c->data + ((uint64_t)c->next & c->mask) * c->slot_size;
+	have = c->next - 1;
 	/* Acquire: pairs with the release store in myelon_publish(); the slots up to it are written. */
 	while ((published = __atomic_load_n(c->published, __ATOMIC_ACQUIRE)) == have && i < polls) {
 		if (c->relax)
@@ -116,7 +118,8 @@ static inline int myelon_refill_(struct myelon_consumer *c, uint32_t max, int64_
  * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
  * @return the count, > 0; -EAGAIN; -ETIMEDOUT; -EPIPE, -EOWNERDEAD (only when
  * all is read; repeated until a new producer opens the ring); -ESTALE; -EINVAL
- * (max is 0); -ECANCELED; -EINTR; -EPERM.
+ * (max is 0); -ECANCELED; -EINTR; -EPERM; -EPROTO (what the ring says cannot be:
+ * its producer is broken, or its control file was truncated).
  */
 static inline int myelon_peek(struct myelon_consumer *c, uint32_t max, int64_t deadline,
                               struct myelon_view *view)

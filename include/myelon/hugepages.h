@@ -22,13 +22,13 @@ extern "C" {
 
 /** A pool of huge pages of one size, of the whole machine or of one NUMA node. */
 struct myelon_hugepage_pool {
-	uint32_t size;      /**< sizeof(struct myelon_hugepage_pool) */
-	int32_t node;       /**< -1: the whole machine */
-	uint64_t page_size; /**< bytes */
-	uint64_t total;     /**< pages, surplus included */
-	uint64_t free;      /**< pages nobody has touched, reserved ones included */
-	uint64_t reserved;  /**< of the free ones, promised to mappings; machine only, else 0 */
-	uint64_t surplus;   /**< pages above what was asked for, given back when they are free */
+	uint32_t size;       /**< sizeof(struct myelon_hugepage_pool) */
+	int32_t node;        /**< -1: the whole machine */
+	uint64_t page_size;  /**< bytes */
+	uint64_t total;      /**< pages, surplus included */
+	uint64_t free;       /**< pages nobody has touched, reserved ones included */
+	uint64_t reserved;   /**< of the free ones, promised to mappings; machine only, else 0 */
+	uint64_t surplus;    /**< pages above what was asked for, given back when they are free */
 	uint64_t overcommit; /**< pages the kernel may add by itself; machine only, else 0 */
 };
 /** Return non-zero to stop; that value is returned by the caller. */
@@ -80,8 +80,7 @@ MYELON_API int myelon_hugepage_limits(myelon_hugepage_limit_fn fn, void *ctx);
  * @return 0; -EPERM (the sentence names the capability and the exact command); -ENOSPC (the kernel
  * gave fewer: the sentence says how many, and why that happens); -EINVAL (no such size or node).
  */
-MYELON_API int myelon_hugepage_reserve(uint64_t page_size, int node, uint64_t pages,
-                                       uint64_t *got);
+MYELON_API int myelon_hugepage_reserve(uint64_t page_size, int node, uint64_t pages, uint64_t *got);
 
 /**
  * Mount hugetlbfs of @p page_size at @p dir (made if it is missing), for the calling user (mode

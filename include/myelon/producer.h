@@ -7,7 +7,7 @@
  * never there, also after a crash.
  *
  * If create or open returned 0 you must close; if it returned an error you owe
- * nothing.
+ * nothing. Only close takes NULL.
  *
  * Concurrency: a handle belongs to one thread at a time (it may be handed
  * over); only myelon_producer_interrupt() may be called from other threads and

@@ -374,6 +374,8 @@ int myelon_frame_recv(struct myelon_frame_consumer *hot, void *buf, size_t cap, 
 	msg->data = msg->len > 0 ? buf : NULL;
 	msg->borrowed = 0;
 	rc = myelon_frame_release(hot, 1);
+	if (rc < 0)
+		msg->data = NULL; /* evicted: what was copied is not to be trusted */
 	return rc < 0 ? rc : 1;
 }
 

@@ -220,7 +220,8 @@ int myelon_peek_begin(struct myelon_consumer *hot, uint32_t max, int64_t deadlin
 	hot->held = hot->next;
 	note_refill(c);
 	rc = stopped(c);
-	if (__builtin_expect(c->gather.pauses != 0, 0) && rc == 0) {
+	/* A try that finds nothing is no refill: it would pause again and again. */
+	if (__builtin_expect(c->gather.pauses != 0, 0) && rc == 0 && deadline != MYELON_TRY) {
 		c->waiter.stats.gathers++;
 		for (uint32_t i = 0; i < c->gather.pauses; i++)
 			myelon_relax();
@@ -250,6 +251,7 @@ int myelon_peek_wait(struct myelon_consumer *hot, int64_t published, int64_t dea
 	mye_call_end(&c->in_call);
 	if (rc < 0) {
 		c->refill_from = -1;
+		c->long_polls = 0;
 		c->waiter.stats.waits += deadline != MYELON_TRY;
 	}
 	return rc;
