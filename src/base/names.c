@@ -69,7 +69,7 @@ static const char *const wait_names[] = {
 static const char *const backing_names[] = {
 	[MYELON_BACKING_AUTO] = "auto", [MYELON_BACKING_HUGETLB] = "hugetlb",
 	[MYELON_BACKING_SHM] = "shm",   [MYELON_BACKING_SHM_THP] = "shm+thp",
-	[MYELON_BACKING_FILE] = "file",
+	[MYELON_BACKING_FILE] = "file", [MYELON_BACKING_MEMFD] = "memfd",
 };
 
 static const char *const peer_state_names[] = {
