@@ -3,12 +3,17 @@
 #include "ring_kit.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +24,9 @@
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x10
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
 #endif
 #define HUGE (2ull << 20)
 
@@ -553,6 +561,70 @@ Test(memfd_end, name_of_a_dead_ring_can_be_had_again_but_not_taken_over)
 	cr_ok(myelon_ring_remove(name, NULL));
 	cr_assert_eq(help_files(), 0);
 	close(fd);
+}
+
+#define ARG(n) (offsetof(struct seccomp_data, args) + (n) * sizeof(uint64_t))
+#define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (at))
+#define IF_NOT(value, skip) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (skip))
+#define IF_UNSET(bit, skip) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bit), 0, (skip))
+#define ANSWER(err) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (err))
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+/* For the rest of this test, which is a process of its own. */
+static void pretend(struct sock_filter *filter, size_t count)
+{
+	struct sock_fprog prog = {.len = (unsigned short)count, .filter = filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		kit_skip("seccomp", strerror(errno));
+}
+
+Test(memfd_end, older_kernel_that_lacks_the_write_seal_gives_a_ring_that_says_so)
+{
+	struct sock_filter filter[] = {
+		LOAD(offsetof(struct seccomp_data, nr)),
+		IF_NOT(SYS_fcntl, 5),
+		LOAD(ARG(1)),
+		IF_NOT(F_ADD_SEALS, 7),
+		LOAD(ARG(2)),
+		IF_UNSET(F_SEAL_FUTURE_WRITE, 5),
+		ANSWER(EINVAL),
+		IF_NOT(SYS_memfd_create, 3),
+		LOAD(ARG(1)),
+		IF_UNSET(MFD_NOEXEC_SEAL, 1),
+		ANSWER(EINVAL),
+		ALLOW,
+	};
+	struct myelon_consumer *c;
+
+	pretend(filter, sizeof(filter) / sizeof(filter[0]));
+	setup();
+	cr_assert(strstr(describe().reason, "cannot seal it against writes"), "%s",
+	          describe().reason);
+	cr_assert_eq(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	cr_ok(attach(&c, MYELON_FD(fd)));
+	cr_ok(ring_push(p, 1));
+	ring_pull(c, 0, 1);
+	myelon_consumer_close(c);
+	teardown();
+}
+
+Test(memfd_end, forbidden_memfd_is_an_error_of_create_that_names_it)
+{
+	struct sock_filter filter[] = {
+		LOAD(offsetof(struct seccomp_data, nr)),
+		IF_NOT(SYS_memfd_create, 1),
+		ANSWER(EPERM),
+		ALLOW,
+	};
+	int fds = kit_open_fds();
+
+	pretend(filter, sizeof(filter) / sizeof(filter[0]));
+	cr_assert_eq(myelon_producer_create(&p, "x", MEMFD(.slot_size = 64)), -EPERM);
+	cr_assert(help_says("in a memfd: the kernel gives none"), "%s", myelon_last_error());
+	cr_assert_eq(kit_open_fds(), fds);
+	cr_assert_eq(help_files(), 0);
 }
 
 static void need_pages(unsigned int pages)
