@@ -30,7 +30,8 @@
 	X(EACCES, "the file permissions do not allow it")                                          \
 	X(ECANCELED, "interrupted by another thread")                                              \
 	X(EINTR, "interrupted by a signal")                                                        \
-	X(ENOTSUP, "the kernel or the file system does not offer it")                              \
+	X(ENOTSUP, "the kernel, the file system or this kind of ring does not offer it")           \
+	X(EBADF, "a descriptor is not open")                                                       \
 	X(EMFILE, "too many descriptors are open")
 
 const char *myelon_strerror(int err)
