@@ -273,6 +273,8 @@ static int check(struct mye_data *d)
 static void explain(struct ladder *l)
 {
 	struct mye_data *d = l->d;
+	bool fell_back = d->backing_got == MYELON_BACKING_SHM ||
+	                 (is_memfd(l) && d->data_page == mye_page_size());
 	size_t cap = sizeof(d->reason);
 	uint64_t slots;
 
@@ -289,10 +291,7 @@ static void explain(struct ladder *l)
 	if (l->extra[0])
 		mye_append(d->reason, cap, ", %s", l->extra);
 	if (l->missed[0])
-		mye_append(d->reason, cap, ": %s%s",
-		           d->backing_got == MYELON_BACKING_SHM || is_memfd(l) ? "no huge pages: "
-		                                                               : "",
-		           l->missed);
+		mye_append(d->reason, cap, ": %s%s", fell_back ? "no huge pages: " : "", l->missed);
 }
 
 int mye_data_create(struct mye_data *d)
