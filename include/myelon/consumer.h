@@ -57,7 +57,8 @@ struct myelon_consumer {
  * @return 0; -ENOENT (no ring within timeout_ns); -EBUSY (a living process owns
  * the id); -ENOSPC (the consumer table is full); -EPROTO; -EINVAL (slot size or
  * schema differ; bad id); -EACCES; -EPERM (the files belong to somebody else,
- * see MYELON_F_ANY_OWNER).
+ * see MYELON_F_ANY_OWNER). A ring in a memfd: -EINVAL (no data_fd, or not the
+ * ring's), -EBADF (it is not open), -EPROTO (it is not sealed against truncation).
  */
 MYELON_API int myelon_consumer_attach(struct myelon_consumer **out, const char *name,
                                       const struct myelon_attach_opts *opts);

@@ -26,6 +26,8 @@
  *  -EPERM         not allowed; also a handle used in a forked child
  *  -EACCES        the file permissions do not allow it
  *  -ECANCELED     interrupted by myelon_*_interrupt()
+ *  -EBADF         a descriptor passed in is not open
+ *  -ENOTSUP       the kernel, the file system or this kind of ring does not offer it
  *  -EINTR         a signal came and the handle was opened with MYELON_F_EINTR
  */
 #ifndef MYELON_ERROR_H

@@ -64,7 +64,7 @@ MYELON_API int myelon_producer_create(struct myelon_producer **out, const char *
  * Take over an existing ring whose producer closed or died: sequences, epoch
  * and consumers go on.
  * @return 0; -EBUSY (its producer lives; the message has its pid); -ENOENT;
- * -EPROTO; -EACCES; as create.
+ * -ENOTSUP (a ring in a memfd ends with its producer); -EPROTO; -EACCES; as create.
  */
 MYELON_API int myelon_producer_open(struct myelon_producer **out, const char *name,
                                     const struct myelon_open_opts *opts);
@@ -194,6 +194,18 @@ MYELON_API int myelon_producer_cursor(struct myelon_producer *p, const char *id,
 /** Call @p fn for each entry of the consumer table. @return 0 or fn's value. */
 MYELON_API int myelon_producer_consumers(struct myelon_producer *p, myelon_consumer_fn fn,
                                          void *ctx);
+
+/**
+ * A descriptor of the slots of a ring created with MYELON_BACKING_MEMFD, for those who shall read
+ * it: they attach with it in data_fd (MYELON_FD()). Nobody else can, and there is no other way.
+ *
+ * Each call gives a new one, read-only and close-on-exec, which the caller owns, sends (SCM_RIGHTS)
+ * or lets a child inherit, and closes. It is a key, not a hold: whoever has it can attach, again
+ * and again, as long as the ring has a name, also after the producer died. The memory goes when the
+ * last descriptor and the last mapping are gone.
+ * @return the descriptor; -EINVAL (the ring is not in a memfd); -EMFILE; -EPERM after fork.
+ */
+MYELON_API int myelon_producer_data_fd(struct myelon_producer *p);
 
 /** Describe the ring. @return 0 or -EINVAL. */
 MYELON_API int myelon_producer_info(struct myelon_producer *p, struct myelon_ring_info *info);

@@ -42,6 +42,10 @@ enum myelon_backing {
 	MYELON_BACKING_SHM_THP =
 		3, /**< shm, with transparent huge pages where the kernel gives them */
 	MYELON_BACKING_FILE = 4, /**< a plain file; the name must be a path */
+	/** a sealed memfd, on huge pages if they can be had (see huge; no mount is needed): only who
+	 *  is handed its descriptor can read it, and the ring ends with its producer (producer.h,
+	 *  myelon_producer_data_fd()) */
+	MYELON_BACKING_MEMFD = 5,
 };
 
 /** Whether huge pages are wanted. */
@@ -179,7 +183,13 @@ struct myelon_attach_opts {
 	int64_t timeout_ns; /**< how long to wait for the ring to appear; default 0: not at all */
 	const char *hugetlb_dir;
 	const char *shm_dir;
+	/** MYELON_FD(descriptor) of the slots of a ring in a memfd; 0: none. It stays the caller's, who
+	 *  may close it once attach has returned. */
+	int32_t data_fd;
+	uint32_t reserved;
 };
+/** A descriptor as an option: descriptor 0 must not look like an option left out. */
+#define MYELON_FD(fd) ((fd) + 1)
 #define MYELON_ATTACH_OPTS(...)                                                                    \
 	((struct myelon_attach_opts){.size = sizeof(struct myelon_attach_opts), __VA_ARGS__})
 
@@ -242,7 +252,8 @@ struct myelon_ring_info {
 	uint32_t keep;
 	uint64_t created_ns; /**< CLOCK_REALTIME */
 	char data_path
-		[256]; /**< where the slots are now, as found by this process; "" if not found */
+		[256]; /**< where the slots are now, as found by this process; "" if not found,
+	                *   or in a memfd, which has no path */
 	uint32_t numa; /**< enum myelon_numa, as asked */
 	uint32_t numa_strict;  /**< 1: every page is where it was asked for, or create had failed */
 	uint64_t nodes_asked;  /**< bit per node below 64; 0: any */
@@ -341,7 +352,7 @@ typedef int (*myelon_gc_fn)(void *ctx, const struct myelon_gc_item *item);
  */
 MYELON_API int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx);
 
-/** "hugetlb", "shm", "shm+thp", "file", "auto"; NULL for an unknown value. */
+/** "hugetlb", "shm", "shm+thp", "file", "memfd", "auto"; NULL for an unknown value. */
 MYELON_API const char *myelon_backing_name(enum myelon_backing backing);
 
 /** "absent", "alive", "dead", "closed", "joining", "evicted". */

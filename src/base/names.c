@@ -30,7 +30,8 @@
 	X(EACCES, "the file permissions do not allow it")                                          \
 	X(ECANCELED, "interrupted by another thread")                                              \
 	X(EINTR, "interrupted by a signal")                                                        \
-	X(ENOTSUP, "the kernel or the file system does not offer it")                              \
+	X(ENOTSUP, "the kernel, the file system or this kind of ring does not offer it")           \
+	X(EBADF, "a descriptor is not open")                                                       \
 	X(EMFILE, "too many descriptors are open")
 
 const char *myelon_strerror(int err)
@@ -69,7 +70,7 @@ static const char *const wait_names[] = {
 static const char *const backing_names[] = {
 	[MYELON_BACKING_AUTO] = "auto", [MYELON_BACKING_HUGETLB] = "hugetlb",
 	[MYELON_BACKING_SHM] = "shm",   [MYELON_BACKING_SHM_THP] = "shm+thp",
-	[MYELON_BACKING_FILE] = "file",
+	[MYELON_BACKING_FILE] = "file", [MYELON_BACKING_MEMFD] = "memfd",
 };
 
 static const char *const peer_state_names[] = {

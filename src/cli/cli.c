@@ -83,6 +83,8 @@ static const struct {
 	{"MYELON_F_GROUP", "--group"},
 	{"through myelon_producer_open()", "with 'myelon pub --open'"},
 	{"myelon_gc()", "'myelon gc'"},
+	{"pass its descriptor in data_fd (myelon_producer_data_fd() there)",
+         "only programs that it hands a descriptor to can read it"},
 	{"MYELON_BACKING_FILE", "file"},
 	{"MYELON_HUGE_REQUIRE", "require"},
 	{"MYELON_HUGE_OFF", "off"},

@@ -34,6 +34,7 @@ static inline struct mye_attach mye_attach_of(const struct myelon_attach_opts *o
 		.deadline = opts->timeout_ns ? myelon_deadline_after(opts->timeout_ns) : MYELON_TRY,
 		.shm_dir = opts->shm_dir,
 		.hugetlb_dir = opts->hugetlb_dir,
+		.data_fd = opts->data_fd,
 	};
 }
 

@@ -8,6 +8,7 @@
 #include "ring/call.h"
 #include "ring/gate.h"
 #include "ring/ring.h"
+#include "segment/data.h"
 #include "sys/sys.h"
 
 int mye_opened_before_fork(const char *call)
@@ -76,6 +77,14 @@ int64_t myelon_producer_minimum(struct myelon_producer *hot)
 	struct mye_producer *p = mye_producer_of(hot);
 
 	return p->magic == MYE_PRODUCER_MAGIC ? mye_gate_minimum(p) : -1;
+}
+
+int myelon_producer_data_fd(struct myelon_producer *hot)
+{
+	struct mye_producer *p = mye_producer_of(hot);
+
+	return p->magic == MYE_PRODUCER_MAGIC ? mye_memfd_hand_over(&p->seg)
+	                                      : mye_opened_before_fork("data_fd");
 }
 
 static int check_seq(const struct mye_producer *p, int64_t seq)

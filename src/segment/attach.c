@@ -102,11 +102,14 @@ static int take_producer(struct mye_segment *seg)
 	                seg->place.name, who.pid);
 }
 
-static int open_data(struct mye_segment *seg)
+static int open_data(struct mye_segment *seg, const struct mye_attach *want)
 {
 	bool write = seg->role == MYE_ROLE_PRODUCER;
-	int rc = mye_data_open(seg, write);
+	int rc;
 
+	if (seg->header.backing == MYELON_BACKING_MEMFD)
+		return mye_memfd_map(seg, want->memfd);
+	rc = mye_data_open(seg, write);
 	if (rc == -ENOENT)
 		return mye_fail(-EPROTO,
 		                "ring '%s' has lost its data file: remove it and create it again",
@@ -133,12 +136,14 @@ static int try_once(struct mye_segment *seg, const struct mye_attach *want)
 		rc = validate(seg, path);
 	if (rc == 0)
 		rc = check_demands(seg, want);
+	if (rc == 0)
+		rc = mye_memfd_demand(seg, want);
 	if (rc == 0 && seg->role == MYE_ROLE_PRODUCER)
 		rc = take_producer(seg);
 	if (rc == 0)
 		rc = mye_control_map(seg);
 	if (rc == 0)
-		rc = open_data(seg);
+		rc = open_data(seg, want);
 	/* The only "no such name" is that of the control file. */
 	return rc == -ENOENT ? -EPROTO : rc;
 }
@@ -192,6 +197,25 @@ static int search(struct mye_segment *seg, const struct mye_attach *want)
 	return rc;
 }
 
+/* @return 0, negative. The memfd is only needed until it is mapped. */
+static int join(struct mye_segment *seg, const struct mye_attach *want)
+{
+	struct mye_attach own = *want;
+	int rc = 0;
+
+	own.memfd = -1;
+	if (want->data_fd) {
+		own.memfd = mye_memfd_take(want->data_fd);
+		rc = own.memfd < 0 ? own.memfd : 0;
+	}
+	if (rc == 0)
+		rc = mye_segment_open_dir(seg);
+	if (rc == 0)
+		rc = search(seg, &own);
+	mye_fork_close(own.memfd);
+	return rc;
+}
+
 int mye_segment_attach(struct mye_segment *seg, const char *name, const struct mye_attach *want)
 {
 	int rc;
@@ -199,9 +223,7 @@ int mye_segment_attach(struct mye_segment *seg, const char *name, const struct m
 	mye_segment_begin(seg, want->role);
 	rc = mye_place_resolve(&seg->place, name, want->shm_dir, want->hugetlb_dir);
 	if (rc == 0)
-		rc = mye_segment_open_dir(seg);
-	if (rc == 0)
-		rc = search(seg, want);
+		rc = join(seg, want);
 	if (rc < 0) {
 		mye_segment_leave(seg);
 		return rc;

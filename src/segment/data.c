@@ -38,6 +38,11 @@ static void miss(struct ladder *l, const char *fmt, ...)
 		mye_append(l->missed, sizeof(l->missed), "%s%s", l->missed[0] ? "; " : "", text);
 }
 
+static bool is_memfd(const struct ladder *l)
+{
+	return l->d->backing == MYELON_BACKING_MEMFD;
+}
+
 static int try_rung(struct ladder *l, const struct mye_rung *rung)
 {
 	int rc = mye_rung_build(l->d, rung, l->extra, sizeof(l->extra));
@@ -54,7 +59,7 @@ static int try_shm(struct ladder *l, uint32_t backing)
 		.backing = backing,
 		.page = mye_page_size(),
 		.unit = mye_page_size(),
-		.dir = l->d->place->dir,
+		.dir = backing == MYELON_BACKING_MEMFD ? MYE_MEMFD_PLACE : l->d->place->dir,
 		.place = MYE_NUMA_PREFER,
 	};
 	uint64_t thp;
@@ -77,7 +82,7 @@ static int try_mounts(struct ladder *l, uint64_t page, const struct mye_huge_mou
 {
 	struct mye_data *d = l->d;
 	struct mye_rung rung = {
-		.backing = MYELON_BACKING_HUGETLB,
+		.backing = is_memfd(l) ? MYELON_BACKING_MEMFD : MYELON_BACKING_HUGETLB,
 		.page = page,
 		.unit = page,
 		.place = MYE_NUMA_BIND,
@@ -100,6 +105,16 @@ static int try_mounts(struct ladder *l, uint64_t page, const struct mye_huge_mou
 	return rc;
 }
 
+/* Where huge pages of this size may be taken; a memfd needs no mount. */
+static int find_mounts(const struct ladder *l, uint64_t page, struct mye_huge_mount *mounts)
+{
+	if (!is_memfd(l))
+		return mye_huge_mounts(l->d->place->hugetlb_dir, page, true, mounts,
+		                       MYE_HUGE_MOUNTS);
+	snprintf(mounts[0].dir, sizeof(mounts[0].dir), MYE_MEMFD_PLACE);
+	return 1;
+}
+
 static int try_page_size(struct ladder *l, uint64_t page)
 {
 	struct mye_huge_mount *mounts = calloc(MYE_HUGE_MOUNTS, sizeof(*mounts));
@@ -109,7 +124,7 @@ static int try_page_size(struct ladder *l, uint64_t page)
 
 	if (!mounts)
 		return l->error = mye_fail_static(-ENOMEM, "no memory for the list of mounts");
-	count = mye_huge_mounts(dir, page, true, mounts, MYE_HUGE_MOUNTS);
+	count = find_mounts(l, page, mounts);
 	if (count > 0) {
 		rc = try_mounts(l, page, mounts, count);
 	} else if (count < 0) {
@@ -223,13 +238,13 @@ static int climb(struct ladder *l)
 		if (rc == 0 || d->huge == MYELON_HUGE_REQUIRE || rc == -EMSGSIZE)
 			return rc;
 	}
-	return try_shm(l, MYELON_BACKING_SHM);
+	return try_shm(l, is_memfd(l) ? MYELON_BACKING_MEMFD : MYELON_BACKING_SHM);
 }
 
 /* What cannot be meant. */
 static int check(struct mye_data *d)
 {
-	if (d->backing > MYELON_BACKING_FILE || d->huge > MYELON_HUGE_OFF)
+	if (d->backing > MYELON_BACKING_MEMFD || d->huge > MYELON_HUGE_OFF)
 		return mye_fail(-EINVAL,
 		                "backing is %" PRIu32 " and huge %" PRIu32 ": no such value",
 		                d->backing, d->huge);
@@ -249,7 +264,7 @@ static int check(struct mye_data *d)
 	    (d->backing == MYELON_BACKING_SHM || d->backing == MYELON_BACKING_FILE))
 		return mye_fail(-EINVAL,
 		                "huge pages are required, but backing %s has none: use auto, "
-		                "hugetlb or shm+thp",
+		                "hugetlb, shm+thp or memfd",
 		                myelon_backing_name(d->backing));
 	return 0;
 }
@@ -258,13 +273,15 @@ static int check(struct mye_data *d)
 static void explain(struct ladder *l)
 {
 	struct mye_data *d = l->d;
+	bool fell_back = d->backing_got == MYELON_BACKING_SHM ||
+	                 (is_memfd(l) && d->data_page == mye_page_size());
 	size_t cap = sizeof(d->reason);
 	char where[80];
 	uint64_t slots;
 	int32_t node;
 
 	snprintf(d->reason, cap, "%s", myelon_backing_name(d->backing_got));
-	if (d->backing_got == MYELON_BACKING_HUGETLB)
+	if (d->data_page > mye_page_size())
 		mye_append(d->reason, cap, " %s", mye_bytes_text(d->data_page).text);
 	node = mye_census_node(&d->census);
 	if (node >= 0) {
@@ -281,9 +298,7 @@ static void explain(struct ladder *l)
 	if (l->extra[0])
 		mye_append(d->reason, cap, ", %s", l->extra);
 	if (l->missed[0])
-		mye_append(d->reason, cap, ": %s%s",
-		           d->backing_got == MYELON_BACKING_SHM ? "no huge pages: " : "",
-		           l->missed);
+		mye_append(d->reason, cap, ": %s%s", fell_back ? "no huge pages: " : "", l->missed);
 }
 
 int mye_data_create(struct mye_data *d)
@@ -327,7 +342,8 @@ void mye_data_discard(struct mye_data *d)
 		mye_mirror_release(d->map, d->bytes);
 	d->map = NULL;
 	if (d->fd >= 0) {
-		unlink_own(d);
+		if (d->dir[0])
+			unlink_own(d);
 		mye_fork_close(d->fd);
 		mye_fork_close(d->dir_fd);
 	}

@@ -74,6 +74,25 @@ int mye_data_map(struct mye_segment *seg, bool writable);
 /* Safe if it is not mapped. */
 void mye_data_unmap(struct mye_segment *seg);
 
+/* data_memfd.c: in place of a file. "In" what, in sentences: */
+#define MYE_MEMFD_PLACE "a memfd"
+/* @return a descriptor, registered for fork, or negative errno without a sentence. */
+int mye_memfd_make(const char *ring, uint64_t page);
+/* For good, before anybody else can have it. @p writes: the kernel can also seal it against new
+ * writers. */
+int mye_memfd_seal(int fd, bool *writes);
+/* The memfd behind an attacher's option data_fd, opened again and registered for fork. @return a
+ * descriptor; -EBADF; -EINVAL: it is something else. */
+int mye_memfd_take(int32_t data_fd);
+/* Does @p want go with the ring: a memfd where there is one and nowhere else, and no takeover?
+ * @return 0, -EINVAL, -ENOTSUP. */
+int mye_memfd_demand(const struct mye_segment *seg, const struct mye_attach *want);
+/* In place of mye_data_open() and mye_data_map(), for a descriptor that was taken; it is not kept.
+ * @return 0; -EINVAL: it is not the ring's; -EPROTO: it is not sealed. */
+int mye_memfd_map(struct mye_segment *seg, int fd);
+/* A new descriptor for the caller, read-only and without locks. @return it, or -EINVAL, -EMFILE, ... */
+int mye_memfd_hand_over(const struct mye_segment *seg);
+
 /* Call fn for each directory that may hold data files of rings of @p place (shm
  * directory, hugetlbfs); stop at non-zero and return it. */
 int mye_data_dirs(const struct mye_place *place, int (*fn)(void *ctx, const char *dir), void *ctx);

@@ -30,9 +30,15 @@ struct attempt {
 	size_t cap;
 };
 
+static bool is_memfd(const struct attempt *a)
+{
+	return a->rung->backing == MYELON_BACKING_MEMFD;
+}
+
 static bool is_hugetlb(const struct attempt *a)
 {
-	return a->rung->backing == MYELON_BACKING_HUGETLB;
+	return a->rung->backing == MYELON_BACKING_HUGETLB ||
+	       (is_memfd(a) && a->rung->page > mye_page_size());
 }
 
 /* The short reason, and the sentence with it. */
@@ -53,6 +59,11 @@ static int no_room(struct attempt *a)
 	if (is_hugetlb(a)) {
 		mye_huge_shortage(a->rung->page, a->d->numa.node, a->bytes, a->why, a->cap);
 		mye_huge_explain(a->rung->page, a->d->numa.node, a->bytes, help, sizeof(help));
+	} else if (is_memfd(a)) {
+		snprintf(a->why, a->cap, "out of memory");
+		snprintf(
+			help, sizeof(help),
+			"out of memory: make the window smaller, or raise the limit of the cgroup");
 	} else {
 		mye_statfs(a->dir_fd, NULL, NULL, &left);
 		snprintf(a->why, a->cap, "%s has %s free", a->rung->dir, mye_bytes_text(left).text);
@@ -96,7 +107,7 @@ static int open_private(struct attempt *a)
 	return fd;
 }
 
-static int make_file(struct attempt *a)
+static int open_file(struct attempt *a)
 {
 	int rc;
 
@@ -113,8 +124,22 @@ static int make_file(struct attempt *a)
 	if (a->fd < 0)
 		return refuse(a, a->fd, "no file can be made there");
 	rc = mye_lock_set(a->fd, MYE_LOCK_DATA, MYE_LOCK_SHARED);
+	return rc ? refuse(a, rc, "it cannot be locked") : 0;
+}
+
+static int make_file(struct attempt *a)
+{
+	int rc = 0;
+
+	if (is_memfd(a)) {
+		a->fd = mye_memfd_make(a->d->place->name, a->rung->page);
+		if (a->fd < 0)
+			return refuse(a, a->fd, "the kernel gives none");
+	} else {
+		rc = open_file(a);
+	}
 	if (rc)
-		return refuse(a, rc, "it cannot be locked");
+		return rc;
 	rc = mye_truncate(a->fd, a->bytes);
 	if (rc == -ENOSPC)
 		return no_room(a);
@@ -293,6 +318,20 @@ static int link_file(struct attempt *a)
 	                a->rung->dir, name);
 }
 
+/* Once all pages are there and mapped: nobody can take them away, or write, any more. */
+static int seal_memfd(struct attempt *a)
+{
+	bool writes;
+	int rc = mye_memfd_seal(a->fd, &writes);
+
+	if (rc)
+		return refuse(a, rc, "it cannot be sealed");
+	if (!writes)
+		mye_append(a->why, a->cap, "%sthis kernel cannot seal it against writes",
+		           a->why[0] ? ", " : "");
+	return 0;
+}
+
 static int keep(struct attempt *a)
 {
 	struct mye_data *d = a->d;
@@ -309,7 +348,7 @@ static int keep(struct attempt *a)
 	d->dev = st.st_dev;
 	d->ino = st.st_ino;
 	d->map = a->map;
-	snprintf(d->dir, sizeof(d->dir), "%s", a->rung->dir);
+	snprintf(d->dir, sizeof(d->dir), "%s", is_memfd(a) ? "" : a->rung->dir);
 	return 0;
 }
 
@@ -349,7 +388,7 @@ int mye_rung_build(struct mye_data *d, const struct mye_rung *rung, char *why, s
 	if (rc == 0)
 		rc = keep(&a);
 	if (rc == 0)
-		rc = link_file(&a);
+		rc = is_memfd(&a) ? seal_memfd(&a) : link_file(&a);
 	if (rc)
 		roll_back(&a);
 	if (rc == 0 && is_hugetlb(&a))

@@ -172,5 +172,7 @@ int mye_erase_ring(const struct mye_control *c, const struct mye_place *place, m
 	/* The nonce of a damaged header is not believed: such data is an orphan, which gc finds. */
 	if (c->valid < 0 && !(place->plain && c->file))
 		return 1;
+	if (c->valid == 0 && c->header.backing == MYELON_BACKING_MEMFD)
+		return 1;
 	return 1 + mye_erase_data_of(place, c->header.nonce, c->st.st_uid, c->dir_fd, fn, ctx);
 }

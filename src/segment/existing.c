@@ -24,7 +24,7 @@ static int alive(const struct mye_control *c, const char *path, const char *hold
 		                "%s exists and a process is attaching to it or removing it: "
 		                "try again, or choose another name",
 		                path);
-	if (!producer)
+	if (!producer && c->header.backing != MYELON_BACKING_MEMFD)
 		return mye_fail(
 			-EEXIST,
 			"%s exists; its producer is gone, but it is used by %s: go on with it "
@@ -64,8 +64,12 @@ static int dead(const struct mye_control *c, const struct mye_place *place, uint
 		return mye_fail(
 			-EEXIST,
 			"%s exists and nobody uses it: pass MYELON_F_REPLACE_DEAD to replace "
-			"it, go on with it through myelon_producer_open(), or %s",
-			path, place->plain ? "remove it" : "clean up with myelon_gc()");
+			"it, %sor %s",
+			path,
+			c->header.backing == MYELON_BACKING_MEMFD
+				? ""
+				: "go on with it through myelon_producer_open(), ",
+			place->plain ? "remove it" : "clean up with myelon_gc()");
 	rc = mye_owner_check(&c->st, flags, path);
 	if (rc < 0)
 		return rc;

@@ -96,8 +96,8 @@ static int check_sizes(const struct mye_header *h, const char *path)
 
 static int check_rest(const struct mye_header *h, const char *path)
 {
-	if (h->backing < MYELON_BACKING_HUGETLB || h->backing > MYELON_BACKING_FILE)
-		return wrong(path, "backing", h->backing, "it must be 1 to 4");
+	if (h->backing < MYELON_BACKING_HUGETLB || h->backing > MYELON_BACKING_MEMFD)
+		return wrong(path, "backing", h->backing, "it must be 1 to 5");
 	if (h->producers != 1)
 		return wrong(path, "producers", h->producers, "it must be 1");
 	if (h->unattended > MYELON_UNATTENDED_OVERWRITE)

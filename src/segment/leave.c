@@ -8,7 +8,8 @@
 #include "segment/control.h"
 #include "segment/data.h"
 
-/* The data, our own hold given up first. It is known by its inode if we had it open. */
+/* The data, our own hold given up first. It is known by its inode if we had it open. A memfd has no
+ * name. */
 static void erase_data(struct mye_segment *seg)
 {
 	char name[sizeof(seg->place.file) + 8];
@@ -16,6 +17,8 @@ static void erase_data(struct mye_segment *seg)
 		.dir = seg->data_dir, .name = name, .owner = seg->owner, .shm_fd = -1};
 	struct stat st;
 
+	if (seg->header.backing == MYELON_BACKING_MEMFD)
+		return;
 	if (seg->data_fd < 0 || mye_fstat(seg->data_fd, &st) < 0) {
 		mye_erase_data_of(&seg->place, seg->header.nonce, seg->owner, seg->dir_fd, NULL,
 		                  NULL);

@@ -96,7 +96,7 @@ static int read_copy(struct mye_segment *seg, struct mye_control *c, const struc
 	/* Not opened: a lock on it, however short, could keep the last participant from removing it. */
 	if (rc == 0 && place->plain)
 		find_data(seg, place->dir);
-	else if (rc == 0)
+	else if (rc == 0 && seg->header.backing != MYELON_BACKING_MEMFD)
 		mye_data_dirs(place, find_data, seg);
 	return rc;
 }

@@ -110,6 +110,8 @@ static int map_writable(int fd, size_t bytes, size_t align, void **out)
 	if (again < 0)
 		return map_copies(fd, bytes, align, 1, 0, out);
 	rc = map_copies(again, bytes, align, 1, MYE_MAP_WRITE, out);
+	if (rc == -EPERM) /* sealed */
+		rc = map_copies(fd, bytes, align, 1, 0, out);
 	mye_close(again);
 	return rc;
 }

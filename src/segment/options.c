@@ -71,7 +71,8 @@ static int check_backing(struct myelon_ring_opts *o, const struct mye_place *pla
 				  "not a path: put a '/' into it",
 			place->name);
 	if (o->huge == MYELON_HUGE_REQUIRE && o->backing != MYELON_BACKING_AUTO &&
-	    o->backing != MYELON_BACKING_HUGETLB && o->backing != MYELON_BACKING_SHM_THP)
+	    o->backing != MYELON_BACKING_HUGETLB && o->backing != MYELON_BACKING_SHM_THP &&
+	    o->backing != MYELON_BACKING_MEMFD)
 		return mye_fail_static(-EINVAL,
 		                       "option huge is MYELON_HUGE_REQUIRE, but the backing "
 		                       "asked for has no huge pages");
@@ -80,6 +81,10 @@ static int check_backing(struct myelon_ring_opts *o, const struct mye_place *pla
 		return mye_fail_static(-EINVAL,
 		                       "option huge is MYELON_HUGE_OFF, but the backing asked "
 		                       "for is one of huge pages");
+	if (o->backing == MYELON_BACKING_MEMFD && (o->flags & MYELON_F_KEEP))
+		return mye_fail_static(-EINVAL,
+		                       "option flags has MYELON_F_KEEP, but a memfd ring ends with "
+		                       "its producer: there is nothing to keep");
 	if (o->page_size & (o->page_size - 1))
 		return mye_fail(-EINVAL, "option page_size is %llu: it must be a power of two",
 		                (unsigned long long)o->page_size);
@@ -88,7 +93,7 @@ static int check_backing(struct myelon_ring_opts *o, const struct mye_place *pla
 
 static int check_enums(const struct myelon_ring_opts *o)
 {
-	int rc = in_range("backing", o->backing, 0, MYELON_BACKING_FILE);
+	int rc = in_range("backing", o->backing, 0, MYELON_BACKING_MEMFD);
 
 	if (rc == 0)
 		rc = in_range("huge", o->huge, 0, MYELON_HUGE_OFF);

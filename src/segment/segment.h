@@ -93,6 +93,8 @@ struct mye_attach {
 	int64_t deadline;      /* until when to wait for the name, absolute; MYELON_TRY */
 	const char *shm_dir;
 	const char *hugetlb_dir;
+	int32_t data_fd; /* MYELON_FD() of the memfd as handed over; 0: none */
+	int memfd;       /* attach: our own of it, -1: none */
 };
 
 /*

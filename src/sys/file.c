@@ -59,14 +59,25 @@ int mye_open_dir(const char *path)
 	return result_of(fd);
 }
 
-int mye_reopen_writable(int fd)
+/* O_NONBLOCK: what it is may have changed since the caller looked. */
+static int reopen(int fd, int access)
 {
 	char path[40];
 	int again;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	RETRY(again, open(path, O_RDWR | O_CLOEXEC));
+	RETRY(again, open(path, access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 	return result_of(again);
+}
+
+int mye_reopen_writable(int fd)
+{
+	return reopen(fd, O_RDWR);
+}
+
+int mye_reopen_readable(int fd)
+{
+	return reopen(fd, O_RDONLY);
 }
 
 /* Looked at before it is opened, because opening a device does something, and after, because the name

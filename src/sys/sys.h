@@ -48,6 +48,7 @@ int mye_membarrier(void);
 int mye_open_dir(const char *path);
 /* Another open file description of an open file, without its locks. */
 int mye_reopen_writable(int fd);
+int mye_reopen_readable(int fd);
 /* An existing regular file; -ELOOP: a symbolic link, -EPROTO: something else. */
 int mye_open_at(int dirfd, const char *name, bool writable);
 /* O_TMPFILE O_RDWR, mode set exactly; -EOPNOTSUPP where the file system has
@@ -79,6 +80,17 @@ int mye_write_text(const char *path, const char *text);
 int mye_each_name(int dirfd, int (*fn)(void *ctx, const char *name), void *ctx);
 /* getenv that treats "" as unset, and everything in a set-user-id program. */
 const char *mye_env(const char *name);
+
+/* Files without a name (memfd.c), of ordinary pages or of huge ones of @p huge_page bytes. */
+int mye_memfd_create(const char *name, uint64_t huge_page);
+#define MYE_SEAL_SIZE 1u  /* becomes neither shorter nor longer */
+#define MYE_SEAL_WRITE 2u /* nobody gets a new way to write; mappings that can stay */
+#define MYE_SEAL_SEALS 4u /* no further seals */
+/* @return 0; -EINVAL: the kernel does not know one of them; -EPERM: sealed against seals. */
+int mye_seals_add(int fd, unsigned int seals);
+/* @return MYE_SEAL_*; -EINVAL: a file that has no seals; -EBADF. */
+int mye_seals_get(int fd);
+int mye_chmod(int fd, mode_t mode);
 
 /* Open-file-description locks on one byte. */
 enum mye_lock { MYE_LOCK_NONE, MYE_LOCK_SHARED, MYE_LOCK_EXCLUSIVE };

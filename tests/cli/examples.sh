@@ -36,6 +36,11 @@ waited "$observer" 0
 same want got1
 grep -q '^seen 10, lost 0$' got || fail "observer: $(cat got)"
 
+"$bin/memfd_pair" pair >got || fail "memfd_pair"
+head -n 10 got1 >want
+same want got
+has_ring pair && fail "memfd_pair left its ring"
+
 "$bin/framed_consumer" framed me >got &
 consumer=$!
 "$bin/framed_producer" framed || fail "framed_producer"

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define KILL_FD 200 /* a descriptor that a test leaves to its actors */
+
 struct kill_scenario {
 	const char *name;
 	int (*run)(const char *ring);

@@ -44,6 +44,33 @@ static int run_plain(const char *ring)
 	return result(help_create(&seg, ring, &o));
 }
 
+static int run_memfd(const char *ring)
+{
+	struct myelon_ring_opts o = help_opts();
+	struct mye_segment seg;
+
+	o.flags = MYELON_F_REPLACE_DEAD;
+	o.backing = MYELON_BACKING_MEMFD;
+	kill_from_here();
+	return result(help_create(&seg, ring, &o));
+}
+
+/* The test's descriptor is inherited. */
+static int run_handed(const char *ring)
+{
+	struct mye_attach want = {.role = MYE_ROLE_CONSUMER, .data_fd = MYELON_FD(KILL_FD)};
+	struct mye_segment seg;
+	int rc;
+
+	kill_from_here();
+	rc = mye_segment_attach(&seg, ring, &want);
+	if (rc == 0)
+		rc = mye_role_take(&seg, MYE_LOCK_ENTRY(1));
+	if (rc == 0)
+		mye_segment_leave(&seg);
+	return result(rc);
+}
+
 static int attach(const char *ring, enum mye_role role, int64_t byte)
 {
 	struct mye_segment seg;
@@ -132,7 +159,8 @@ static const struct kill_scenario scenarios[] = {
 	{"create", run_create},     {"replace", run_replace},   {"plain", run_plain},
 	{"consumer", run_consumer}, {"observer", run_observer}, {"takeover", run_takeover},
 	{"close", run_close},       {"leave", run_leave},       {"gc", run_gc},
-	{"remove", run_remove},     {"force", run_force},
+	{"remove", run_remove},     {"force", run_force},       {"memfd", run_memfd},
+	{"handed", run_handed},
 };
 
 int main(int argc, char **argv)

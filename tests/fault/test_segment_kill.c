@@ -15,6 +15,7 @@
 #include "kill_at.h"
 #include "kit.h"
 #include "segment/control.h"
+#include "segment/data.h"
 
 /* Wrong things, as numbers for what. */
 enum {
@@ -296,4 +297,91 @@ static int after_remove(void *ctx, bool killed)
 Test(kill, in_remove_leaves_work_for_gc_and_nothing_worse)
 {
 	every_point("remove", make_dead, after_remove);
+}
+
+static struct myelon_ring_opts in_memfd(void)
+{
+	struct myelon_ring_opts o = help_opts();
+
+	o.flags = MYELON_F_REPLACE_DEAD;
+	o.backing = MYELON_BACKING_MEMFD;
+	return o;
+}
+
+/* The control file is all there is, whole or not at all; the memory went with the process. */
+static int after_memfd(void *ctx, bool killed)
+{
+	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
+	struct myelon_ring_opts o = in_memfd();
+	struct mye_segment seg;
+	int rc = myelon_ring_describe(w.name, NULL, &info);
+
+	(void)ctx;
+	if (rc != (help_exists(help_path(w.name)) ? 0 : -ENOENT) || help_files() > 1)
+		return found(NOT_USABLE);
+	if (!killed && rc < 0)
+		return found(MISSING);
+	if (help_attach(&seg, w.name, MYE_ROLE_PRODUCER) != (rc ? rc : -ENOTSUP))
+		return found(DISTURBED);
+	if (w.runs++ % 2) {
+		if (help_create(&seg, w.name, &o) < 0)
+			return found(NOT_CREATED);
+		help_close(&seg);
+	}
+	return found(clean());
+}
+
+static int make_dead_memfd(void *ctx)
+{
+	struct myelon_ring_opts o = in_memfd();
+
+	(void)ctx;
+	return found(help_dead(w.name, &o) == 0 ? OK : SETUP);
+}
+
+Test(kill, in_create_of_a_memfd_ring_leaves_a_whole_control_file_or_none)
+{
+	every_point("memfd", NULL, after_memfd);
+	every_point("memfd", make_dead_memfd, after_memfd);
+}
+
+/* Inherited by the actor: without close-on-exec. */
+static int make_live_memfd(void *ctx)
+{
+	struct myelon_ring_opts o = in_memfd();
+	int fd;
+
+	(void)ctx;
+	if (help_create(&w.live, w.name, &o) < 0)
+		return found(SETUP);
+	fd = mye_memfd_hand_over(&w.live);
+	if (fd < 0 || dup2(fd, KILL_FD) < 0)
+		return found(SETUP);
+	close(fd);
+	return OK;
+}
+
+static int after_handed(void *ctx, bool killed)
+{
+	struct mye_attach want = {.role = MYE_ROLE_CONSUMER, .data_fd = MYELON_FD(KILL_FD)};
+	struct mye_segment c;
+
+	(void)ctx;
+	(void)killed;
+	if (mye_segment_named(&w.live) != 1 || help_files() != 1)
+		return found(DISTURBED);
+	if (mye_role_held(&w.live, MYE_LOCK_LIFE) != 0 ||
+	    mye_role_held(&w.live, MYE_LOCK_ENTRY(1)) != 0)
+		return found(STILL_HELD);
+	if (mye_segment_attach(&c, w.name, &want) < 0 || mye_role_take(&c, MYE_LOCK_ENTRY(1)))
+		return found(NOT_USABLE);
+	mye_segment_leave(&c);
+	help_close(&w.live);
+	close(KILL_FD);
+	return found(help_files() == 0 ? OK : NOT_CLEAN);
+}
+
+Test(kill, in_attach_by_descriptor_does_not_disturb_the_producer)
+{
+	every_point("handed", make_live_memfd, after_handed);
 }

@@ -321,9 +321,9 @@ Test(names, every_constant_has_one_and_unknown_values_have_none)
 	cr_assert_null(myelon_wait_name((enum myelon_wait) - 1));
 	cr_assert_eq(myelon_wait_parse("sometimes"), -EINVAL);
 	cr_assert_eq(myelon_wait_parse(NULL), -EINVAL);
-	for (i = MYELON_BACKING_AUTO; i <= MYELON_BACKING_FILE; i++)
+	for (i = MYELON_BACKING_AUTO; i <= MYELON_BACKING_MEMFD; i++)
 		cr_assert_not_null(myelon_backing_name((enum myelon_backing)i));
-	cr_assert_null(myelon_backing_name((enum myelon_backing)(MYELON_BACKING_FILE + 1)));
+	cr_assert_null(myelon_backing_name((enum myelon_backing)(MYELON_BACKING_MEMFD + 1)));
 	for (i = MYELON_PEER_ABSENT; i <= MYELON_PEER_EVICTED; i++)
 		cr_assert_not_null(myelon_peer_state_name((enum myelon_peer_state)i));
 	cr_assert_null(myelon_peer_state_name((enum myelon_peer_state)(MYELON_PEER_EVICTED + 1)));

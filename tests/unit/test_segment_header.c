@@ -169,7 +169,7 @@ Test(header, forged_value_with_a_right_checksum_is_refused_by_field)
 	FORGED(data_page, 0);
 	FORGED(data_page, 1ull << 40);
 	FORGED(backing, 0);
-	FORGED(backing, 5);
+	FORGED(backing, MYELON_BACKING_MEMFD + 1);
 	FORGED(backing, MYELON_BACKING_FILE);
 	FORGED(max_consumers, 0);
 	FORGED(max_consumers, UINT32_MAX);

@@ -483,3 +483,37 @@ Test(points, process_dies_at_the_point_that_was_asked_for)
 	cr_assert_eq(mye_unlink_at(dir, "one"), 0);
 	cr_assert_gt(mye_points_passed(), 0);
 }
+
+Test(memfd, seals_are_added_told_and_final)
+{
+	int fd = mye_memfd_create("sealed", 0), dir = shm_dir(), plain = new_file(dir, "f", 64);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(mye_truncate(fd, 4096), 0);
+	cr_assert_eq(mye_seals_get(fd), 0);
+	cr_assert_eq(mye_seals_add(fd, MYE_SEAL_SIZE), 0);
+	cr_assert_eq(mye_truncate(fd, 8192), -EPERM);
+	cr_assert_eq(mye_truncate(fd, 0), -EPERM);
+	cr_assert_eq(mye_write_all(fd, "x", 1, 0), 0);
+	cr_assert_eq(mye_seals_add(fd, MYE_SEAL_SEALS), 0);
+	cr_assert_eq(mye_seals_get(fd), MYE_SEAL_SIZE | MYE_SEAL_SEALS);
+	cr_assert_eq(mye_seals_add(fd, MYE_SEAL_WRITE), -EPERM);
+	cr_assert_eq(mye_seals_add(plain, MYE_SEAL_SIZE), -EPERM, "it was not made to be sealed");
+	mye_close(fd);
+	cr_assert_eq(mye_seals_get(fd), -EBADF);
+	cr_assert_eq(mye_unlink_at(dir, "f"), 0);
+}
+
+Test(memfd, opened_again_it_is_another_open_file_and_read_only)
+{
+	int fd = mye_memfd_create("again", 0), again = mye_reopen_readable(fd);
+
+	cr_assert_geq(again, 0);
+	cr_assert_eq(mye_truncate(fd, 4096), 0);
+	cr_assert_eq(mye_write_all(again, "x", 1, 0), -EBADF);
+	cr_assert_eq(mye_lock_set(fd, 0, MYE_LOCK_EXCLUSIVE), 0);
+	cr_assert_eq(mye_lock_set(again, 0, MYE_LOCK_SHARED), -EAGAIN);
+	mye_close(again);
+	cr_assert_eq(mye_reopen_readable(again), -ENOENT);
+	mye_close(fd);
+}
