@@ -125,44 +125,20 @@ static void local_is_the_node_of_the_cpu(void)
 	}
 }
 
-/* Small pages that nobody placed, on node 1. */
-static char *unplaced(size_t bytes)
-{
-	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(at != MAP_FAILED);
-	guest_pin(CPU_OF(1));
-	memset(at, 1, bytes);
-	return at;
-}
-
-/* The others are used in the same way until some of them have been moved. */
-static void automatic_balancing_moves_small_pages_but_not_those_of_a_ring(void)
-{
-	struct myelon_producer *p = strict_ring(1, MYELON_BACKING_SHM);
-	size_t bytes = 64 * 4096;
-	char *others = unplaced(bytes);
-	struct guest_census census;
-	struct myelon_span s;
-
-	CHECK_EQ(guest_read_number("/proc/sys/kernel/numa_balancing"), 1);
-	guest_count(others, bytes, 4096, &census);
-	CHECK_EQ(census.node[1], census.all);
-	guest_pin(CPU_OF(0));
-	do {
-		OK(myelon_claim(p, RING_WINDOW, MYELON_TRY, &s));
-		memset(s.base, 1, RING_BYTES);
-		OK(myelon_cancel(p));
-		memset(others, 1, bytes);
-		guest_count(others, bytes, 4096, &census);
-	} while (census.node[0] == 0);
-	guest_all_on(p, 1);
-	myelon_producer_close(p);
-}
-
 static void a_node_without_memory_is_refused(void)
 {
 	REFUSED(try_node(NODE_BARE), -EINVAL);
+	CHECK_HAS(myelon_last_error(), "node 2 has no memory");
+	CHECK_HAS(myelon_last_error(), "0-1");
+}
+
+static void local_is_refused_where_the_cpu_has_no_memory(void)
+{
+	struct myelon_producer *p;
+
+	guest_pin(CPU_OF(NODE_BARE));
+	REFUSED(myelon_producer_create(&p, "local", &MYELON_RING_OPTS(.numa = MYELON_NUMA_LOCAL)),
+	        -EINVAL);
 	CHECK_HAS(myelon_last_error(), "node 2 has no memory");
 	CHECK_HAS(myelon_last_error(), "0-1");
 }
@@ -284,8 +260,8 @@ const struct guest_case guest_node_cases[] = {
 	GUEST_CASE(strict_small_pages_are_all_on_each_node),
 	GUEST_CASE(strict_transparent_huge_pages_are_all_on_each_node),
 	GUEST_CASE(local_is_the_node_of_the_cpu),
-	GUEST_CASE(automatic_balancing_moves_small_pages_but_not_those_of_a_ring),
 	GUEST_CASE(a_node_without_memory_is_refused),
+	GUEST_CASE(local_is_refused_where_the_cpu_has_no_memory),
 	GUEST_CASE(unknown_nodes_are_refused),
 	GUEST_CASE(a_node_outside_the_cpuset_is_refused),
 	GUEST_CASE(moved_huge_pages_are_found_elsewhere_and_hold_the_data),

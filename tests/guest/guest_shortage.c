@@ -184,7 +184,7 @@ static void a_full_control_group_is_an_error_and_not_a_signal(void)
 	CHECK_EQ(rmdir(CGROUP_DIR "/case"), 0);
 }
 
-#define RACE_ROUNDS 40
+#define RACE_ROUNDS 20
 
 struct race {
 	int arrived[2];

@@ -101,11 +101,12 @@ run_all()
 		broadcast --node 0 --huge require
 	flow three_subscribers_on_three_nodes_get_the_file_from_small_pages_of_node_1 \
 		broadcast --node 1 --huge off --wait park --fence full
-	flow the_demo_broadcasts_and_agrees_with_itself myelon demo /bin/busybox --progress never
+	head -c 300000 /bin/busybox >demo
+	flow the_demo_broadcasts_and_agrees_with_itself myelon demo demo --progress never
 	flow gc_brings_back_what_a_killed_publisher_held killed
 	MYELON_TEST_SCALE=0.1
 	export MYELON_TEST_SCALE
-	for race in race_stream race_park race_join race_takeover; do
+	for race in race_stream race_takeover; do
 		flow $race $race
 	done
 }

@@ -43,7 +43,7 @@ cp "$here/init.sh" root/init
 program "$busybox"
 ln -s busybox root/bin/sh
 program "$MYELON_COMMAND"
-for name in guest_suite race_stream race_park race_join race_takeover; do
+for name in guest_suite race_stream race_takeover; do
 	program "$bin/$name"
 done
 (cd root && find . -print0 | cpio -0 -o -H newc -R 0:0 --quiet | gzip -1) >initramfs || exit 1
