@@ -134,7 +134,7 @@ static void run_stream(struct stream s, uint32_t expected_fence)
 /* The node without memory has a CPU, too. */
 static void every_pair_of_nodes_streams_over_memory_of_either(void)
 {
-	struct stream s = {.consumers = 1, .messages = 20000};
+	struct stream s = {.consumers = 1, .messages = 5000};
 
 	for (s.node = 0; s.node < NODE_BARE; s.node++)
 		for (int from = 0; from < NODES; from++)
@@ -152,7 +152,7 @@ static void sleeping_consumers_are_woken_for_every_message(void)
 	struct stream s = {.backing = MYELON_BACKING_SHM,
 	                   .wait = MYELON_WAIT_PARK,
 	                   .consumers = 3,
-	                   .messages = 100,
+	                   .messages = 40,
 	                   .asleep = true,
 	                   .node = 1,
 	                   .producer_cpu = CPU_OF(0),

@@ -104,7 +104,7 @@ run_all()
 	head -c 300000 /bin/busybox >demo
 	flow the_demo_broadcasts_and_agrees_with_itself myelon demo demo --progress never
 	flow gc_brings_back_what_a_killed_publisher_held killed
-	MYELON_TEST_SCALE=0.1
+	MYELON_TEST_SCALE=0.03
 	export MYELON_TEST_SCALE
 	for race in race_stream race_takeover; do
 		flow $race $race

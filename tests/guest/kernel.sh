@@ -41,15 +41,15 @@ apt=(-qq -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=1 -o Acquire::htt
 fetch()
 {
 	local image
-	image=$(apt-cache "$@" depends "$package" 2>/dev/null |
+	image=$(apt-cache "$@" depends "$package" 2>>log |
 		sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -1)
-	[ -n "$image" ] && apt-get "$@" download "$image" >log 2>&1
+	[ -n "$image" ] && apt-get "$@" download "$image" >>log 2>&1
 }
 
 # The machine's package lists may be missing or old: then with lists of our own.
 own=("${apt[@]}" -o "Dir::State::lists=$work/lists")
-fetch "${apt[@]}" || { apt-get "${own[@]}" update >log 2>&1 && fetch "${own[@]}"; } ||
-	give_up "no kernel: $package cannot be downloaded ($(grep -m1 '^E:' log || echo 'no such package'));" \
+fetch "${apt[@]}" || { apt-get "${own[@]}" update >>log 2>&1 && fetch "${own[@]}"; } ||
+	give_up "no kernel: $package cannot be downloaded ($(grep -m1 '^[EW]:' log));" \
 		"name another one by MYELON_GUEST_KERNEL=/path/of/vmlinuz"
 dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards './boot/vmlinuz-*' ||
 	give_up "no kernel: $package has no image that can be unpacked"
