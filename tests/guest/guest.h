@@ -16,8 +16,8 @@
 
 /* The machine that two_nodes.sh builds: the first case looks whether it is so. */
 #define NODES 3
-#define NODE_BARE 2 /* CPUs but no memory; those before it have memory */
-#define CPU_OF(node) ((node) == 0 ? 0 : (node) + 1)
+#define NODE_BARE 2               /* CPUs but no memory; those before it have memory */
+#define CPU_OF(node) (2 * (node)) /* and the next one: a socket each */
 #define REMOTE_DISTANCE 21
 #define HUGE_PAGE (2ul << 20)
 #define POOL_PAGES 32 /* on each node with memory; so it is before and after every case */

@@ -52,10 +52,10 @@ done
 # Without KVM: it is missing in most places where tests run, and where it is there it need not work.
 # --foreground leaves it in our process group, so that who ends the test ends the emulator, too.
 timeout --foreground -k 5 $((240 * ${MYELON_TEST_TIMEOUT_SCALE:-1})) qemu-system-x86_64 \
-	-accel tcg,thread=multi -machine q35 -cpu max -smp 4 -m 768 \
+	-accel tcg,thread=multi -machine q35 -cpu max -smp 6,sockets=3,cores=2 -m 768 \
 	-object memory-backend-ram,id=m0,size=384M -object memory-backend-ram,id=m1,size=384M \
-	-numa node,nodeid=0,memdev=m0,cpus=0-1 -numa node,nodeid=1,memdev=m1,cpus=2 \
-	-numa node,nodeid=2,cpus=3 \
+	-numa node,nodeid=0,memdev=m0,cpus=0-1 -numa node,nodeid=1,memdev=m1,cpus=2-3 \
+	-numa node,nodeid=2,cpus=4-5 \
 	-numa dist,src=0,dst=1,val=21 -numa dist,src=0,dst=2,val=21 -numa dist,src=1,dst=2,val=21 \
 	-nodefaults -display none -no-reboot -serial file:console -serial file:results \
 	-kernel "$kernel" -initrd initramfs \
