@@ -30,6 +30,7 @@
 #include <myelon/frame.h>
 #include <myelon/log.h>
 #include <myelon/observer.h>
+#include <myelon/presets.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>
 #include <myelon/version.h>
