@@ -18,10 +18,11 @@
 /* A ring of this size stays in the last-level cache of most machines. */
 #define DEFAULT_RING_BYTES (UINT64_C(4) << 20)
 #define UNSET UINT64_MAX
+#define NOT_CHOSEN UINT32_MAX
 
 struct pub_options {
 	uint64_t slot, window, max_consumers, chunk, wait_for, cpu;
-	uint32_t backing, huge, unattended, fence, wait, progress;
+	uint32_t backing, huge, unattended, fence, wait, progress, profile;
 	int64_t timeout, drain_timeout, stall_timeout;
 	uint32_t numa, numa_node;
 	char *ids, *prefix;
@@ -81,6 +82,11 @@ static struct pub_options opt = {
 	.chunk = UNSET,
 	.wait_for = UNSET,
 	.cpu = UNSET,
+	.profile = NOT_CHOSEN,
+	.huge = NOT_CHOSEN,
+	.fence = NOT_CHOSEN,
+	.wait = NOT_CHOSEN,
+	.numa = NOT_CHOSEN,
 	.timeout = MYELON_FOREVER,
 	.drain_timeout = MYELON_FOREVER,
 	.stall_timeout = MYELON_FOREVER,
@@ -193,6 +199,11 @@ static const struct arg options[] = {
          .metavar = "N",
          .max = 65535,
          .help = "run on this CPU"},
+	{.name = "profile",
+         .type = ARG_CHOICE,
+         .value = &opt.profile,
+         .choices = cli_profile_names,
+         .help = "options for a deployment; others that are given win"},
 	{.name = "open",
          .type = ARG_FLAG,
          .value = &opt.open,
@@ -244,35 +255,55 @@ static const struct args_spec spec = {
 static int open_existing(struct pub *pub)
 {
 	struct myelon_open_opts o =
-		MYELON_OPEN_OPTS(.wait = opt.wait,
-	                         .slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
+		MYELON_OPEN_OPTS(.slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
 	                         .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
 	                         .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
 
 	if (opt.window != UNSET || opt.max_consumers != UNSET || opt.replace_dead || opt.keep ||
-	    opt.group || opt.numa != MYELON_NUMA_ANY || opt.backing || opt.huge || opt.fence ||
-	    opt.unattended)
+	    opt.group || opt.numa != NOT_CHOSEN || opt.backing || opt.huge != NOT_CHOSEN ||
+	    opt.fence != NOT_CHOSEN || opt.unattended)
 		return cli_error(CLI_USAGE, "pub: a ring that is taken over with --open keeps its "
 		                            "window, memory and modes: leave those options out");
+	if (opt.profile != NOT_CHOSEN)
+		myelon_preset_open(cli_profile(opt.profile), &o);
+	if (opt.wait != NOT_CHOSEN)
+		o.wait = opt.wait;
 	return myelon_frame_producer_open(&pub->fp, pub->name, &o);
+}
+
+/* The options that a profile sets, and those of the command line over them. */
+static void choose_modes(struct myelon_ring_opts *o)
+{
+	if (opt.profile != NOT_CHOSEN)
+		myelon_preset_ring(cli_profile(opt.profile), o);
+	if (opt.huge != NOT_CHOSEN)
+		o->huge = opt.huge;
+	if (opt.fence != NOT_CHOSEN)
+		o->fence = opt.fence;
+	if (opt.wait != NOT_CHOSEN)
+		o->wait = opt.wait;
+	if (opt.numa != NOT_CHOSEN) {
+		o->numa = opt.numa;
+		o->numa_node = opt.numa_node;
+	}
+	if (opt.window != UNSET)
+		o->window = (uint32_t)opt.window;
+	else if (o->window == 0)
+		o->window = o->slot_size < DEFAULT_RING_BYTES / 2
+		                    ? (uint32_t)(DEFAULT_RING_BYTES / o->slot_size)
+		                    : 2;
 }
 
 static int create_new(struct pub *pub)
 {
 	struct myelon_ring_opts o =
-		MYELON_RING_OPTS(.backing = opt.backing, .huge = opt.huge,
-	                         .unattended = opt.unattended, .fence = opt.fence, .wait = opt.wait,
-	                         .numa = opt.numa, .numa_node = opt.numa_node,
+		MYELON_RING_OPTS(.backing = opt.backing, .unattended = opt.unattended,
 	                         .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
-	uint64_t window = opt.window;
 
 	o.slot_size = opt.slot == UNSET ? 64 : (uint32_t)opt.slot;
-	if (window == UNSET)
-		window =
-			o.slot_size < DEFAULT_RING_BYTES / 2 ? DEFAULT_RING_BYTES / o.slot_size : 2;
-	o.window = (uint32_t)window;
+	choose_modes(&o);
 	o.max_consumers = opt.max_consumers == UNSET ? 0 : (uint32_t)opt.max_consumers;
 	if (opt.replace_dead)
 		o.flags |= MYELON_F_REPLACE_DEAD;
