@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* `myelon doctor`: the list of checks and the verdict. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,13 +98,19 @@ void doctor_fix(struct doctor *d, const char *fmt, ...)
 	va_end(ap);
 }
 
+#define ON_HOST "not from inside this container; on its host: "
+
+const char *doctor_on_host(void)
+{
+	return doctor_in_container() && !doctor_has_cap(CAP_SYS_ADMIN) ? ON_HOST : "";
+}
+
 void doctor_fix_write(struct doctor *d, const char *path, const char *value)
 {
 	/* Root may write any file, but not to a read-only /proc or /sys, which containers have. */
 	bool read_only = access(path, W_OK) < 0 && errno == EROFS;
 
-	doctor_fix(d, "%secho %s > %s",
-	           read_only ? "not from inside this container; on its host: " : "", value, path);
+	doctor_fix(d, "%secho %s > %s", read_only ? ON_HOST : "", value, path);
 }
 
 unsigned doctor_cpus_needed(const struct doctor *d)

@@ -53,6 +53,8 @@ void doctor_note(struct doctor *d, const struct doctor_topic *topic, const char 
 	__attribute__((format(printf, 3, 4)));
 void doctor_suffix(struct doctor *d, const char *suffix);
 void doctor_fix(struct doctor *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What stands before a command that only helps where it is out of this process's reach: "", or words. */
+const char *doctor_on_host(void);
 /* The remedy is to write @value to the file @path, here or, where it is read-only, on the host. */
 void doctor_fix_write(struct doctor *d, const char *path, const char *value);
 /* CPUs that the profile cannot do without. */

@@ -8,7 +8,7 @@
 
 #define CPU_DIR "/sys/devices/system/cpu"
 #define CMDLINE                                                                                    \
-	"add %s to the kernel command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then "        \
+	"%sadd %s to the kernel command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then "      \
 	"update-grub and reboot)"
 
 static const struct doctor_topic cpus = {"cpus", "cpus",
@@ -117,17 +117,40 @@ static void look_at_quota(struct doctor *d)
 	doctor_good(d, &quota, "none");
 }
 
+static void add_all(struct doctor_set *set, const struct doctor_set *more)
+{
+	for (unsigned i = 0; i < DOCTOR_SET_BITS; i++) {
+		if (doctor_set_has(more, i))
+			doctor_set_add(set, i);
+	}
+}
+
+/* By the kernel command line, by partitions (which newer kernels sum up), or by the one we are in. */
+static void find_isolated(struct doctor_set *isolated)
+{
+	struct doctor_set partition;
+	struct doctor_cgroup g;
+	char text[1024];
+
+	read_set(isolated, CPU_DIR "/isolated");
+	read_set(&partition, "/sys/fs/cgroup/cpuset.cpus.isolated");
+	add_all(isolated, &partition);
+	if (!doctor_cgroup(&g, "cpuset") || !g.v2)
+		return;
+	doctor_read(text, sizeof(text), "%s/cpuset.cpus.partition", g.dir);
+	if (strcmp(text, "isolated") != 0)
+		return;
+	doctor_read(text, sizeof(text), "%s/cpuset.cpus.effective", g.dir);
+	doctor_set_parse(&partition, text);
+	add_all(isolated, &partition);
+}
+
 static void look_at_isolation(struct doctor *d, const struct doctor_set *usable)
 {
-	struct doctor_set isolated, partition;
+	struct doctor_set isolated;
 	char list[128], line[300], advice[160];
 
-	read_set(&isolated, CPU_DIR "/isolated");
-	read_set(&partition, "/sys/fs/cgroup/cpuset.cpus.isolated");
-	for (unsigned i = 0; i < DOCTOR_SET_BITS; i++) {
-		if (doctor_set_has(&partition, i))
-			doctor_set_add(&isolated, i);
-	}
+	find_isolated(&isolated);
 	isolated = doctor_set_and(&isolated, usable);
 	doctor_set_text(&isolated, list, sizeof(list));
 	/* Without a profile there is no number to compare with. */
@@ -138,7 +161,7 @@ static void look_at_isolation(struct doctor *d, const struct doctor_set *usable)
 	doctor_bad(d, &isolation, "isolated and usable: %s", list);
 	advised(usable, advice, sizeof(advice));
 	snprintf(line, sizeof(line), "isolcpus=managed_irq,domain,%s", advice);
-	doctor_fix(d, CMDLINE, line);
+	doctor_fix(d, CMDLINE, doctor_on_host(), line);
 }
 
 static void look_at_tick(struct doctor *d, const struct doctor_set *usable)
@@ -156,7 +179,7 @@ static void look_at_tick(struct doctor *d, const struct doctor_set *usable)
 	doctor_bad(d, &tick, "CPUs without a tick: %s", list);
 	advised(usable, advice, sizeof(advice));
 	snprintf(line, sizeof(line), "nohz_full=%s rcu_nocbs=%s", advice, advice);
-	doctor_fix(d, CMDLINE, line);
+	doctor_fix(d, CMDLINE, doctor_on_host(), line);
 }
 
 static void look_at_smt(struct doctor *d, const struct doctor_set *usable)
@@ -206,8 +229,10 @@ static void look_at_governor(struct doctor *d, const struct doctor_set *usable)
 		doctor_good(d, &governor, "performance");
 	} else {
 		doctor_bad(d, &governor, "%s on %u of %u CPUs", other, others, known);
-		doctor_fix(d, "for g in " CPU_DIR "/cpu*/cpufreq/scaling_governor; do echo "
-		              "performance > $g; done");
+		doctor_fix(d,
+		           "%sfor g in " CPU_DIR
+		           "/cpu*/cpufreq/scaling_governor; do echo performance > $g; done",
+		           doctor_on_host());
 	}
 }
 

@@ -170,12 +170,15 @@ static void look_at_larger(struct doctor *d, uint64_t size, const char *name)
 	if (!read_pool(&p, size, -1))
 		return;
 	describe(&p, text, sizeof(text));
-	if (p.free > 0)
+	if (p.free > 0) {
 		doctor_good(d, &more, "%s", text);
-	else
+	} else {
 		doctor_note(d, &more, "%s", text);
-	if (p.free == 0)
-		doctor_fix(d, "add hugepagesz=%s hugepages=N to the kernel command line", name);
+		doctor_fix(d,
+		           "%sadd hugepagesz=%s hugepages=1 to the kernel command line; while "
+		           "memory is unfragmented also: echo 1 > %s/nr_hugepages",
+		           doctor_on_host(), name, p.dir);
+	}
 	doctor_suffix(d, name);
 }
 
@@ -209,6 +212,19 @@ static bool look_for_mount(void *ctx, const struct doctor_mount *m)
 	return false;
 }
 
+static void fix_mount(struct doctor *d, const char *dir, const char *name)
+{
+	if (*doctor_on_host())
+		doctor_fix(
+			d,
+			"%smkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=%s,mode=1777 "
+		        "none /dev/hugepages; then start the container with -v /dev/hugepages:%s",
+			doctor_on_host(), name, dir);
+	else
+		doctor_fix(d, "mkdir -p %s && mount -t hugetlbfs -o pagesize=%s,mode=1777 none %s",
+		           dir, name, dir);
+}
+
 static void look_at_mounts(struct doctor *d, uint64_t size, const char *name)
 {
 	const char *dir =
@@ -222,8 +238,7 @@ static void look_at_mounts(struct doctor *d, uint64_t size, const char *name)
 	if (dir && *dir) {
 		doctor_bad(d, &mounts, "%s, as asked for, is no hugetlbfs that may be written",
 		           dir);
-		doctor_fix(d, "mkdir -p %s && mount -t hugetlbfs -o pagesize=%s,mode=1777 none %s",
-		           dir, name, dir);
+		fix_mount(d, dir, name);
 		return;
 	}
 	if (doctor_mounts(look_for_mount, &s)) {
@@ -233,10 +248,7 @@ static void look_at_mounts(struct doctor *d, uint64_t size, const char *name)
 		doctor_fix(d, "chmod 1777 %s", s.refused);
 	} else {
 		doctor_bad(d, &mounts, "no mount with pages of %s", name);
-		doctor_fix(d,
-		           "mkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=%s,mode=1777 "
-		           "none /dev/hugepages",
-		           name);
+		fix_mount(d, "/dev/hugepages", name);
 	}
 }
 

@@ -53,6 +53,14 @@ static void look_at_version(struct doctor *d)
 	doctor_fix(d, "not without another kernel: 5.14 or later");
 }
 
+static bool filtered(void)
+{
+	char text[16];
+
+	doctor_status("Seccomp", text, sizeof(text));
+	return text[0] != '\0' && strcmp(text, "0") != 0;
+}
+
 static void look_at_call(struct doctor *d, const struct doctor_topic *topic, int rc,
                          const char *calls)
 {
@@ -60,15 +68,19 @@ static void look_at_call(struct doctor *d, const struct doctor_topic *topic, int
 		doctor_good(d, topic, "available");
 		return;
 	}
-	doctor_bad(d, topic, rc == -ENOSYS ? "not in this kernel" : "forbidden: %s", strerror(-rc));
-	if (rc == -ENOSYS)
-		doctor_fix(d, "not without another kernel (or a seccomp profile that allows %s)",
-		           calls);
-	else
-		doctor_fix(d,
-		           "not from inside this container: start it with a seccomp profile that "
-		           "allows %s (--security-opt seccomp=FILE)",
-		           calls);
+	/* Newer engines let their filters answer ENOSYS. */
+	if (rc == -ENOSYS && !filtered()) {
+		doctor_bad(d, topic, "not in this kernel");
+		doctor_fix(d, "not without another kernel");
+		return;
+	}
+	doctor_bad(d, topic, "%s (%s)",
+	           filtered() ? "forbidden, probably by the seccomp filter" : "forbidden",
+	           strerror(-rc));
+	doctor_fix(d,
+	           "not from inside this container: start it with a seccomp profile that allows %s "
+	           "(--security-opt seccomp=FILE)",
+	           calls);
 }
 
 static void look_at_uring(struct doctor *d)

@@ -17,6 +17,7 @@
 #define MIB (UINT64_C(1) << 20)
 /* A few small rings; and what container engines give unless they are told otherwise. */
 #define SHM_LEAST (16 * MIB)
+#define SHM_DEFAULT (64000 * UINT64_C(1024)) /* of podman; docker has a little more */
 #define SHM_CONTAINER (64 * MIB)
 #define LOCKED_ENOUGH (64 * MIB)
 
@@ -79,7 +80,7 @@ static void look_at_space(struct doctor *d, const char *dir, const struct statfs
 	if (total > SHM_CONTAINER)
 		return;
 	doctor_bad(d, &shm_limit, "%s holds %s%s", dir, fmt_bytes(&a, total),
-	           total == SHM_CONTAINER ? ", the default of containers" : "");
+	           total >= SHM_DEFAULT ? ", the default of containers" : "");
 	fix_space(d, dir);
 }
 
@@ -129,7 +130,7 @@ static void look_at_memlock(struct doctor *d)
 			doctor_fix(d, "not from inside this container: start it with --ulimit "
 			              "memlock=-1");
 		else
-			doctor_fix(d, "prlimit --memlock=unlimited --pid %d", getppid());
+			doctor_fix(d, "prlimit --memlock=unlimited --pid $$");
 	}
 }
 
@@ -144,8 +145,7 @@ static void look_at_swap(struct doctor *d)
 		return;
 	}
 	doctor_bad(d, &swap, "on");
-	doctor_fix(d, "%sswapoff -a",
-	           doctor_in_container() ? "not from inside this container; on its host: " : "");
+	doctor_fix(d, "%sswapoff -a", doctor_on_host());
 }
 
 void doctor_memory(struct doctor *d)

@@ -42,6 +42,7 @@ static unsigned read_nodes(struct doctor_set *with_memory)
 static void look_at_nodes(struct doctor *d, const struct doctor_set *with_memory, unsigned n)
 {
 	struct doctor_set usable;
+	struct doctor_cgroup g;
 	char text[1024], list[128];
 
 	doctor_set_text(with_memory, list, sizeof(list));
@@ -59,11 +60,13 @@ static void look_at_nodes(struct doctor *d, const struct doctor_set *with_memory
 		return;
 	}
 	doctor_bad(d, &allowed, "%s of %s", text, list);
-	doctor_fix(d,
-	           doctor_in_container()
-	                   ? "not from inside this container: start it with --cpuset-mems %s"
-	                   : "write %s to cpuset.mems of this process's control group",
-	           list);
+	if (doctor_in_container())
+		doctor_fix(d, "not from inside this container: start it with --cpuset-mems %s",
+		           list);
+	else if (doctor_cgroup(&g, "cpuset"))
+		doctor_fix(d, "echo %s > %s/cpuset.mems", list, g.dir);
+	else
+		doctor_fix(d, "not here: nothing shows who limits this process");
 }
 
 static void look_at_balancing(struct doctor *d, unsigned n)

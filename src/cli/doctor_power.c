@@ -53,8 +53,8 @@ static void look_at_slack(struct doctor *d)
 		return;
 	}
 	doctor_note(d, &slack, "%d ns", ns);
-	/* Each thread has its own and inherits it: the caller's shell gives it to what it starts. */
-	doctor_fix(d, "echo 1 > /proc/%d/timerslack_ns", getppid());
+	/* Each thread has its own and inherits it: the shell gives it to what it starts. */
+	doctor_fix(d, "echo 1 > /proc/$$/timerslack_ns");
 }
 
 static bool is_word(const char *list, const char *word)
@@ -87,9 +87,8 @@ static void look_at_clock(struct doctor *d)
 	if (is_word(available, "tsc"))
 		doctor_fix_write(d, CLOCK_DIR "/current_clocksource", "tsc");
 	else
-		doctor_fix(
-			d,
-			"add tsc=reliable to the kernel command line, if the machine's counter is");
+		doctor_fix(d, "%sadd tsc=reliable to the kernel command line, if the counter is",
+		           doctor_on_host());
 }
 
 void doctor_power(struct doctor *d)

@@ -210,6 +210,20 @@ Test(doctor, isolated_partition_of_a_control_group_counts)
 	has("/sys/fs/cgroup/cpuset.cpus.isolated", "0-4095\n");
 	doctor_cpu(&d);
 	expect("isolation", DOCTOR_OK, "", "");
+	/* Kernels that do not sum them up: the group that this process is in. */
+	patient(DOCTOR_LOW_POWER);
+	has("/sys/fs/cgroup/cpuset.cpus.isolated", "\n");
+	has("/proc/self/cgroup", "0::/job\n");
+	has("/proc/self/mounts", "cgroup2 /cg cgroup2 rw 0 0\n");
+	has("/cg/job/cgroup.procs", "");
+	has("/cg/job/cpuset.cpus.effective", "0-4095\n");
+	has("/cg/job/cpuset.cpus.partition", "root\n");
+	doctor_cpu(&d);
+	expect("isolation", DOCTOR_NOTE, "none", "isolcpus");
+	patient(DOCTOR_LOW_POWER);
+	has("/cg/job/cpuset.cpus.partition", "isolated\n");
+	doctor_cpu(&d);
+	expect("isolation", DOCTOR_OK, "", "");
 }
 
 Test(doctor, governor_and_siblings_are_told)
@@ -241,10 +255,13 @@ Test(doctor, balancing_matters_only_between_nodes)
 	patient(DOCTOR_NUMA);
 	has("/sys/devices/system/node/has_memory", "0,2\n");
 	has("/proc/self/status", "Name:\tx\nMems_allowed_list:\t2\n");
+	has("/proc/self/cgroup", "0::/job\n");
+	has("/proc/self/mounts", "cgroup2 /cg cgroup2 rw 0 0\n");
+	has("/cg/job/cgroup.procs", "");
 	doctor_numa(&d);
 	expect("numa-balancing", DOCTOR_FAIL, "on", "echo 0 > /proc/sys/kernel/numa_balancing");
 	expect("nodes", DOCTOR_OK, "2 with memory: 0,2", "");
-	expect("nodes-allowed", DOCTOR_WARN, "2 of 0,2", "cpuset");
+	expect("nodes-allowed", DOCTOR_WARN, "2 of 0,2", "echo 0,2 > /cg/job/cpuset.mems");
 }
 
 Test(doctor, clock_and_idle_states_are_told)
@@ -286,6 +303,10 @@ Test(doctor, swap_and_container_are_told)
 	expect("container", DOCTOR_NOTE, "docker", "");
 	expect("seccomp", DOCTOR_NOTE, "mode 2", "");
 	expect("cap-sys-nice", DOCTOR_NOTE, "no", "--cap-add SYS_NICE");
+	has("/sys/kernel/mm" POOL "nr_hugepages", "0\n");
+	doctor_huge(&d);
+	expect("hugetlbfs", DOCTOR_FAIL, "no mount", "on its host: mkdir -p /dev/hugepages && ");
+	expect("hugetlbfs", DOCTOR_FAIL, "no mount", "-v /dev/hugepages:/dev/hugepages");
 	patient(DOCTOR_PINNED);
 	has("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
 	doctor_memory(&d);
