@@ -7,10 +7,6 @@
 #include "doctor.h"
 #include "probe.h"
 
-#define PROFILE_FIX                                                                                \
-	"not from inside this container: start it with --cap-add SYS_NICE, or with a seccomp "     \
-	"profile that allows %s"
-
 static const struct doctor_topic nodes = {
 	"numa", "nodes", "A ring's memory can be put on a node only where there are several.", 0,
 	0};
@@ -95,7 +91,10 @@ static void look_at_call(struct doctor *d, const struct doctor_topic *topic, con
 	if (rc == -ENOSYS)
 		doctor_fix(d, "not on this kernel: it needs CONFIG_NUMA and CONFIG_MIGRATION");
 	else
-		doctor_fix(d, PROFILE_FIX, call);
+		doctor_fix(d,
+		           "not from inside this container: start it with %sa seccomp profile that "
+		           "allows %s (--security-opt seccomp=FILE)",
+		           topic == &placing ? "--cap-add SYS_NICE, or " : "", call);
 }
 
 void doctor_numa(struct doctor *d)
