@@ -38,12 +38,14 @@ static const struct args_spec spec = {
 	.options = options,
 };
 
-static void add(struct doctor *d, const struct doctor_topic *topic, enum doctor_state state,
-                const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void add(struct doctor *d,
+                                                      const struct doctor_topic *topic,
+                                                      enum doctor_state state, const char *fmt,
+                                                      va_list ap)
 {
 	struct doctor_check *c = &d->checks[d->count];
 
-	/* The last place is overwritten; there are half as many checks on the largest machines. */
+	/* Room for some 80 nodes; what comes after that is written over the last. */
 	if (d->count + 1 < DOCTOR_CHECKS)
 		d->count++;
 	*c = (struct doctor_check){.topic = topic, .state = state};

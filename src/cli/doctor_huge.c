@@ -218,7 +218,7 @@ static void fix_mount(struct doctor *d, const char *dir, const char *name)
 		doctor_fix(
 			d,
 			"%smkdir -p /dev/hugepages && mount -t hugetlbfs -o pagesize=%s,mode=1777 "
-		        "none /dev/hugepages; then start the container with -v /dev/hugepages:%s",
+			"none /dev/hugepages; then start the container with -v /dev/hugepages:%s",
 			doctor_on_host(), name, dir);
 	else
 		doctor_fix(d, "mkdir -p %s && mount -t hugetlbfs -o pagesize=%s,mode=1777 none %s",

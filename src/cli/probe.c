@@ -11,7 +11,7 @@
 #include "probe.h"
 
 /* The C library's headers may be older than the kernel; these numbers are the same everywhere. */
-enum { IO_URING_SETUP = 425, PIDFD_OPEN = 434, FUTEX_WAITV_CALL = 449, FUTEX2_WAKE = 454 };
+enum { IO_URING_SETUP = 425, PIDFD_OPEN = 434, WAIT_ON_SEVERAL = 449, WAKE_BY_SIZE = 454 };
 
 /* The query interrupts nobody. */
 int probe_membarrier(void)
@@ -39,14 +39,14 @@ int probe_io_uring(void)
 /* Nothing to wait for, and no word to wake: the kernel that knows the call says EINVAL. */
 int probe_futex_waitv(void)
 {
-	if (syscall(FUTEX_WAITV_CALL, NULL, 0, 0, NULL, 0) >= 0 || errno == EINVAL)
+	if (syscall(WAIT_ON_SEVERAL, NULL, 0, 0, NULL, 0) >= 0 || errno == EINVAL)
 		return 0;
 	return -errno;
 }
 
 int probe_futex2(void)
 {
-	if (syscall(FUTEX2_WAKE, NULL, 0, 0, ~0u) >= 0 || errno == EINVAL || errno == EFAULT)
+	if (syscall(WAKE_BY_SIZE, NULL, 0, 0, ~0u) >= 0 || errno == EINVAL || errno == EFAULT)
 		return 0;
 	return -errno;
 }

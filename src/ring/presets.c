@@ -57,15 +57,17 @@ static const struct preset *find(enum myelon_profile profile)
 	return p && p->name ? p : NULL;
 }
 
+static int no_options(void)
+{
+	return mye_fail_static(-EINVAL, "the options for a preset to set are NULL");
+}
+
 /* The options that are set have been there from the first version on. */
-static int check(const struct preset *p, enum myelon_profile profile, const void *opts,
-                 uint32_t size, size_t first)
+static int check(const struct preset *p, enum myelon_profile profile, uint32_t size, size_t first)
 {
 	if (!p)
 		return mye_fail(-EINVAL, "profile %d does not exist: pass MYELON_PROFILE_*",
 		                (int)profile);
-	if (!opts)
-		return mye_fail_static(-EINVAL, "the options for a preset to set are NULL");
 	if (size < first)
 		return mye_fail(-EINVAL,
 		                "options for a preset: size is %u, the smallest is %zu: initialise "
@@ -77,8 +79,11 @@ static int check(const struct preset *p, enum myelon_profile profile, const void
 int myelon_preset_ring(enum myelon_profile profile, struct myelon_ring_opts *opts)
 {
 	const struct preset *p = find(profile);
-	int rc = check(p, profile, opts, opts ? opts->size : 0, MYE_RING_OPTS_FIRST);
+	int rc;
 
+	if (!opts)
+		return no_options();
+	rc = check(p, profile, opts->size, MYE_RING_OPTS_FIRST);
 	if (rc < 0)
 		return rc;
 	opts->wait = p->wait;
@@ -93,8 +98,11 @@ int myelon_preset_ring(enum myelon_profile profile, struct myelon_ring_opts *opt
 int myelon_preset_open(enum myelon_profile profile, struct myelon_open_opts *opts)
 {
 	const struct preset *p = find(profile);
-	int rc = check(p, profile, opts, opts ? opts->size : 0, MYE_OPEN_OPTS_FIRST);
+	int rc;
 
+	if (!opts)
+		return no_options();
+	rc = check(p, profile, opts->size, MYE_OPEN_OPTS_FIRST);
 	if (rc == 0)
 		opts->wait = p->wait;
 	return rc;
@@ -103,8 +111,11 @@ int myelon_preset_open(enum myelon_profile profile, struct myelon_open_opts *opt
 int myelon_preset_attach(enum myelon_profile profile, struct myelon_attach_opts *opts)
 {
 	const struct preset *p = find(profile);
-	int rc = check(p, profile, opts, opts ? opts->size : 0, MYE_ATTACH_OPTS_FIRST);
+	int rc;
 
+	if (!opts)
+		return no_options();
+	rc = check(p, profile, opts->size, MYE_ATTACH_OPTS_FIRST);
 	if (rc == 0)
 		opts->wait = p->wait;
 	return rc;

@@ -140,22 +140,26 @@ pool=/sys/kernel/mm/hugepages/hugepages-2048kB
 restore_pool()
 {
 	# By how much it was changed, so that what others did meanwhile stays.
-	[ "$changed" -eq 0 ] || echo $(($(cat $pool/nr_hugepages) - changed)) >$pool/nr_hugepages
+	[ "$changed" -eq 0 ] || echo $(($(cat "$pool/nr_hugepages") - changed)) >"$pool/nr_hugepages"
 	changed=0
 }
 change_pool()
 {
 	local before after
-	before=$(cat $pool/nr_hugepages)
+	before=$(cat "$pool/nr_hugepages")
 	"$@"
-	after=$(cat $pool/nr_hugepages)
+	after=$(cat "$pool/nr_hugepages")
 	changed=$((changed + after - before))
 }
 take_free()
 {
-	echo $(($(cat $pool/nr_hugepages) - $(cat $pool/free_hugepages) + $(cat $pool/resv_hugepages))) >$pool/nr_hugepages
+	local total free reserved
+	read -r total <"$pool/nr_hugepages"
+	read -r free <"$pool/free_hugepages"
+	read -r reserved <"$pool/resv_hugepages"
+	echo $((total - free + reserved)) >"$pool/nr_hugepages"
 }
-if [ -w $pool/nr_hugepages ]; then
+if [ -w "$pool/nr_hugepages" ]; then
 	exec 9>/run/lock/myelon-hugepages.lock
 	flock 9
 	changed=0

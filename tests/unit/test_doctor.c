@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* The doctor before machines that this one is not: its /proc and /sys are written by the test. */
 #include <criterion/criterion.h>
-#include <stdarg.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "doctor.h"
@@ -311,6 +316,45 @@ Test(doctor, swap_and_container_are_told)
 	has("/proc/swaps", "Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n");
 	doctor_memory(&d);
 	expect("swap", DOCTOR_WARN, "on", "swapoff -a");
+}
+
+#define DENY(number, error)                                                                        \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1),                                       \
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+
+/* For the rest of this process, as container engines do it. */
+static void forbid(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		DENY(SYS_membarrier, EPERM),
+		DENY(SYS_mbind, EPERM),
+		DENY(SYS_move_pages, EPERM),
+		DENY(425, EPERM),  /* io_uring_setup */
+		DENY(449, ENOSYS), /* futex_waitv */
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		kit_skip("seccomp", strerror(errno));
+}
+
+Test(doctor, calls_that_a_filter_forbids_are_told_from_those_the_kernel_lacks)
+{
+	forbid();
+	d.profile = DOCTOR_NUMA;
+	doctor_kernel(&d);
+	doctor_numa(&d);
+	doctor_container(&d);
+	expect("membarrier", DOCTOR_WARN, "filter (Operation not permitted)", "allows membarrier");
+	expect("futex-waitv", DOCTOR_NOTE, "filter (Function not implemented)",
+	       "allows futex_waitv");
+	expect("io-uring", DOCTOR_NOTE, "forbidden", "");
+	expect("mbind", DOCTOR_FAIL, "Operation not permitted", "--cap-add SYS_NICE");
+	expect("move-pages", DOCTOR_WARN, "Operation not permitted", "allows move_pages");
+	expect("seccomp", DOCTOR_NOTE, "mode 2", "");
 }
 
 Test(doctor, no_profile_fails_only_where_no_ring_could_be_made)
