@@ -31,6 +31,7 @@
 #include <myelon/log.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>
+#include <myelon/presets.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>
 #include <myelon/version.h>

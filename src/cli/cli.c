@@ -13,6 +13,13 @@ struct cli_common cli_common;
 const char *const cli_wait_names[] = {"adaptive", "spin", "spin-pause", "yield",
                                       "sleep",    "park", NULL};
 
+const char *const cli_profile_names[] = {"pinned", "numa", "low-power", NULL};
+
+enum myelon_profile cli_profile(uint32_t choice)
+{
+	return (enum myelon_profile)myelon_profile_parse(cli_profile_names[choice]);
+}
+
 static void say(const char *text)
 {
 	progress_clear();

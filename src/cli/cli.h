@@ -20,6 +20,7 @@ enum cli_exit {
 	CLI_DIED = 5,
 	CLI_CLOSED = 6,
 	CLI_DAMAGED = 7,
+	CLI_NOT_READY = 8,
 	CLI_SIGNAL = 128,
 };
 
@@ -33,6 +34,7 @@ enum cli_exit {
 	"  5  the producer died before the end of the stream\n"                                    \
 	"  6  the producer closed the ring before the end of the stream\n"                         \
 	"  7  data was lost or does not verify\n"                                                  \
+	"  8  doctor: the machine is not ready for the profile\n"                                  \
 	"  130, 143  ended in order by SIGINT, SIGTERM (128 + the signal)\n"
 
 /* The options of every command, filled by args_parse(). */
@@ -64,6 +66,10 @@ int cli_finish(int code);
 /* The wait strategies in the order of enum myelon_wait, for ARG_CHOICE. */
 extern const char *const cli_wait_names[];
 
+/* The deployments of presets.h, for ARG_CHOICE; and the profile of an index into them. */
+extern const char *const cli_profile_names[];
+enum myelon_profile cli_profile(uint32_t choice);
+
 /* The commands: argv[0] is the command's name. @return the exit code. */
 int cmd_pub(int argc, char **argv);
 int cmd_sub(int argc, char **argv);
@@ -71,6 +77,7 @@ int cmd_ls(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_demo_consumer(int argc, char **argv);

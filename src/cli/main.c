@@ -19,6 +19,7 @@ static const struct command {
 	{"info", cmd_info, "describe one ring and its consumers"},
 	{"rm", cmd_rm, "remove rings that nobody uses"},
 	{"gc", cmd_gc, "remove what killed processes left behind"},
+	{"doctor", cmd_doctor, "check whether this machine is ready for a deployment"},
 	{"demo", cmd_demo, "broadcast a real file to four processes and compare checksums"},
 	{"bench", cmd_bench, "measure this machine and the ring on it"},
 	{"version", cmd_version, "print the version"},

@@ -18,10 +18,11 @@
 /* A ring of this size stays in the last-level cache of most machines. */
 #define DEFAULT_RING_BYTES (UINT64_C(4) << 20)
 #define UNSET UINT64_MAX
+#define NOT_CHOSEN UINT32_MAX
 
 struct pub_options {
 	uint64_t slot, window, max_consumers, chunk, wait_for, cpu;
-	uint32_t backing, huge, unattended, fence, wait, progress;
+	uint32_t backing, huge, unattended, fence, wait, progress, profile;
 	int64_t timeout, drain_timeout, stall_timeout;
 	uint32_t numa, numa_node, numa_cpu;
 	uint64_t numa_nodes;
@@ -113,6 +114,11 @@ static struct pub_options opt = {
 	.chunk = UNSET,
 	.wait_for = UNSET,
 	.cpu = UNSET,
+	.profile = NOT_CHOSEN,
+	.huge = NOT_CHOSEN,
+	.fence = NOT_CHOSEN,
+	.wait = NOT_CHOSEN,
+	.numa = NOT_CHOSEN,
 	.timeout = MYELON_FOREVER,
 	.drain_timeout = MYELON_FOREVER,
 	.stall_timeout = MYELON_FOREVER,
@@ -230,6 +236,11 @@ static const struct arg options[] = {
          .metavar = "N",
          .max = 65535,
          .help = "run on this CPU"},
+	{.name = "profile",
+         .type = ARG_CHOICE,
+         .value = &opt.profile,
+         .choices = cli_profile_names,
+         .help = "options for a deployment; others that are given win"},
 	{.name = "open",
          .type = ARG_FLAG,
          .value = &opt.open,
@@ -286,36 +297,57 @@ static uint32_t pin(void)
 static int open_existing(struct pub *pub)
 {
 	struct myelon_open_opts o =
-		MYELON_OPEN_OPTS(.wait = opt.wait, .pin = pin(),
-	                         .slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
-	                         .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
+		MYELON_OPEN_OPTS(.slot_size = opt.slot == UNSET ? 0 : (uint32_t)opt.slot,
+	                         .pin = pin(), .flags = opt.any_owner ? MYELON_F_ANY_OWNER : 0,
 	                         .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
 
 	if (opt.window != UNSET || opt.max_consumers != UNSET || opt.replace_dead || opt.keep ||
-	    opt.group || opt.numa != MYELON_NUMA_ANY || opt.numa_strict || opt.backing ||
-	    opt.huge || opt.fence || opt.unattended)
+	    opt.group || opt.numa != NOT_CHOSEN || opt.numa_strict || opt.backing ||
+	    opt.huge != NOT_CHOSEN || opt.fence != NOT_CHOSEN || opt.unattended)
 		return cli_error(CLI_USAGE, "pub: a ring that is taken over with --open keeps its "
 		                            "window, memory and modes: leave those options out");
+	if (opt.profile != NOT_CHOSEN)
+		myelon_preset_open(cli_profile(opt.profile), &o);
+	if (opt.wait != NOT_CHOSEN)
+		o.wait = opt.wait;
 	return myelon_frame_producer_open(&pub->fp, pub->name, &o);
+}
+
+/* The options that a profile sets, and those of the command line over them. */
+static void choose_modes(struct myelon_ring_opts *o)
+{
+	if (opt.profile != NOT_CHOSEN)
+		myelon_preset_ring(cli_profile(opt.profile), o);
+	if (opt.huge != NOT_CHOSEN)
+		o->huge = opt.huge;
+	if (opt.fence != NOT_CHOSEN)
+		o->fence = opt.fence;
+	if (opt.wait != NOT_CHOSEN)
+		o->wait = opt.wait;
+	if (opt.numa != NOT_CHOSEN) {
+		o->numa = opt.numa;
+		o->numa_node = opt.numa_node;
+		o->numa_cpu = opt.numa_cpu;
+		o->numa_nodes = opt.numa_nodes;
+	}
+	if (opt.window != UNSET)
+		o->window = (uint32_t)opt.window;
+	else if (o->window == 0)
+		o->window = o->slot_size < DEFAULT_RING_BYTES / 2
+		                    ? (uint32_t)(DEFAULT_RING_BYTES / o->slot_size)
+		                    : 2;
 }
 
 static int create_new(struct pub *pub)
 {
 	struct myelon_ring_opts o =
-		MYELON_RING_OPTS(.backing = opt.backing, .huge = opt.huge,
-	                         .unattended = opt.unattended, .fence = opt.fence, .wait = opt.wait,
-	                         .numa = opt.numa, .numa_node = opt.numa_node,
-	                         .numa_cpu = opt.numa_cpu, .numa_nodes = opt.numa_nodes,
-	                         .pin = pin(), .hugetlb_dir = cli_common.hugetlb_dir,
+		MYELON_RING_OPTS(.backing = opt.backing, .unattended = opt.unattended, .pin = pin(),
+	                         .hugetlb_dir = cli_common.hugetlb_dir,
 	                         .shm_dir = cli_common.shm_dir);
-	uint64_t window = opt.window;
 
 	o.slot_size = opt.slot == UNSET ? 64 : (uint32_t)opt.slot;
-	if (window == UNSET)
-		window =
-			o.slot_size < DEFAULT_RING_BYTES / 2 ? DEFAULT_RING_BYTES / o.slot_size : 2;
-	o.window = (uint32_t)window;
+	choose_modes(&o);
 	o.max_consumers = opt.max_consumers == UNSET ? 0 : (uint32_t)opt.max_consumers;
 	if (opt.replace_dead)
 		o.flags |= MYELON_F_REPLACE_DEAD;

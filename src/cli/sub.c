@@ -13,16 +13,21 @@
 #include "sub.h"
 
 #define UNSET UINT64_MAX
+#define NOT_CHOSEN UINT32_MAX
 /* How long one try to attach lasts; a signal that comes just before it waits is seen after it. */
 #define ATTACH_TICK_NS INT64_C(1000000000)
 
 static struct {
 	const char *id;
-	uint32_t start, wait, progress;
+	uint32_t start, wait, progress, profile;
 	uint64_t cpu, count;
 	int64_t timeout;
 	bool observe, lines, any_kind, follow, any_owner, json;
-} opt = {.cpu = UNSET, .count = UNSET, .timeout = MYELON_FOREVER};
+} opt = {.wait = NOT_CHOSEN,
+         .profile = NOT_CHOSEN,
+         .cpu = UNSET,
+         .count = UNSET,
+         .timeout = MYELON_FOREVER};
 
 static const char *const starts[] = {"default", "latest", "oldest", "resume", NULL};
 
@@ -76,6 +81,11 @@ static const struct arg options[] = {
          .metavar = "N",
          .max = 65535,
          .help = "run on this CPU"},
+	{.name = "profile",
+         .type = ARG_CHOICE,
+         .value = &opt.profile,
+         .choices = cli_profile_names,
+         .help = "options for a deployment; others that are given win"},
 	{.name = "any-owner",
          .type = ARG_FLAG,
          .value = &opt.any_owner,
@@ -108,14 +118,17 @@ static const struct args_spec spec = {
 static int attach_once(struct sub *sub, int64_t timeout)
 {
 	struct myelon_attach_opts o =
-		MYELON_ATTACH_OPTS(.id = opt.id, .wait = opt.wait, .start = opt.start,
+		MYELON_ATTACH_OPTS(.id = opt.id, .start = opt.start, .timeout_ns = timeout,
 	                           .pin = opt.cpu == UNSET ? 0 : MYELON_PIN(opt.cpu),
-	                           .timeout_ns = timeout,
 	                           .flags = MYELON_F_EINTR |
 	                                    (opt.any_owner ? MYELON_F_ANY_OWNER : 0),
 	                           .hugetlb_dir = cli_common.hugetlb_dir,
 	                           .shm_dir = cli_common.shm_dir);
 
+	if (opt.profile != NOT_CHOSEN)
+		myelon_preset_attach(cli_profile(opt.profile), &o);
+	if (opt.wait != NOT_CHOSEN)
+		o.wait = opt.wait;
 	if (opt.observe)
 		return myelon_frame_observer_attach(&sub->fo, sub->name, &o);
 	return myelon_frame_consumer_attach(&sub->fc, sub->name, &o);

@@ -82,8 +82,10 @@ static int join(struct myelon_consumer **out, const char *name,
 		j.start = (enum myelon_start)opts->start;
 		j.wait = (enum myelon_wait)opts->wait;
 		j.deadline = want.deadline;
-		/* Registered before the entry gates: from then on it is somebody's light side. */
-		mye_membarrier_register();
+		/* Registered before the entry gates: from then on it is somebody's light side. Not where
+		 * nobody calls membarrier: who is registered is interrupted on behalf of other rings. */
+		if (c->seg.header.fence != MYELON_FENCE_FULL)
+			mye_membarrier_register();
 		rc = mye_join_ring(&c->seg, &j);
 	}
 	if (rc < 0) {

@@ -48,6 +48,10 @@ wrong pub a --backing floppy
 wrong pub a --huge maybe
 wrong pub a --node first
 wrong pub a --cpu 60000
+wrong pub a --profile fast
+err_has 'low-power'
+wrong pub a --open --profile pinned --fence full
+wrong sub a --profile fast
 wrong sub a --start yesterday
 wrong sub a --count many
 wrong sub a --follow --observe
@@ -120,7 +124,7 @@ exec 3>&-
 waited "$pub" 0
 
 # Help
-for command in pub sub ls info rm gc demo; do
+for command in pub sub ls info rm gc doctor demo; do
 	expect 0 myelon "$command" --help
 	out_has "^Usage: myelon $command"
 	out_has '^Exit codes:'
