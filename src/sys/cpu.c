@@ -67,64 +67,21 @@ static uint32_t tighter(uint32_t a, uint32_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-/* A limit holds for everything below the group it is set on. In a container the path may be the
- * host's, which is not there: the root that is mounted is then the container's own group. */
-static uint32_t read_upwards(const char *root, const char *group, uint32_t (*read)(const char *))
+static int take_group(void *ctx, const char *dir, const char *group, bool unified)
 {
-	size_t root_len = strlen(root);
-	uint32_t limit = 0;
-	char dir[4096], *slash;
+	uint32_t *limit = ctx;
 
-	if (snprintf(dir, sizeof(dir), "%s%s", root, group) >= (int)sizeof(dir))
-		return 0;
-	for (;;) {
-		limit = tighter(limit, read(dir));
-		slash = strrchr(dir, '/');
-		if (!slash || (size_t)(slash - dir) < root_len)
-			return limit;
-		*slash = '\0';
-	}
-}
-
-static bool lists_cpu(const char *controllers)
-{
-	size_t n;
-
-	for (; *controllers; controllers += n + (controllers[n] == ',')) {
-		n = strcspn(controllers, ",");
-		if (n == 3 && !strncmp(controllers, "cpu", 3))
-			return true;
-	}
-	return false;
+	(void)group;
+	*limit = tighter(*limit, unified ? read_v2(dir) : read_v1(dir));
+	return 0;
 }
 
 /* The CPUs the groups of this process leave it; 0: no limit. */
 static uint32_t cgroup_limit(void)
 {
-	char text[4096], root[256], *line, *next, *controllers, *group;
 	uint32_t limit = 0;
 
-	if (mye_read_text("/proc/self/cgroup", text, sizeof(text)) < 0)
-		return 0;
-	for (line = text; line; line = next) { /* "<id>:<controllers>:<group>" */
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		controllers = strchr(line, ':');
-		group = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!group)
-			continue;
-		controllers++;
-		*group++ = '\0';
-		if (!*controllers) {
-			limit = tighter(limit, read_upwards("/sys/fs/cgroup", group, read_v2));
-			limit = tighter(limit,
-			                read_upwards("/sys/fs/cgroup/unified", group, read_v2));
-		} else if (lists_cpu(controllers)) {
-			snprintf(root, sizeof(root), "/sys/fs/cgroup/%s", controllers);
-			limit = tighter(limit, read_upwards(root, group, read_v1));
-		}
-	}
+	mye_each_cgroup("cpu", take_group, &limit);
 	return limit;
 }
 

@@ -44,24 +44,29 @@ Test(hugepages, sizes_rise_and_each_has_a_pool)
 
 Test(hugepages, shortage_names_the_missing_pages_and_the_command)
 {
-	char text[320], expected[128];
+	char text[448], expected[160];
 	struct mye_huge_pool pool;
 
 	if (!kernel_has(HUGE))
 		kit_skip("hugepages", "the kernel has no 2 MiB pages");
 	cr_assert_eq(mye_huge_pool(HUGE, -1, &pool), 0);
-	mye_huge_explain(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, text, sizeof(text));
+	mye_huge_explain(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, NULL, text,
+	                 sizeof(text));
 	cr_assert_not_null(strstr(text, "2 MiB pool has "));
 	cr_assert_not_null(strstr(text, " 7 are missing"), "%s", text);
 	snprintf(expected, sizeof(expected),
-	         ": echo %llu > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+	         "reserve --size 2M --pages %llu, or: echo %llu > "
+	         "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+	         (unsigned long long)(pool.free - pool.reserved) + 7,
 	         (unsigned long long)pool.total + 7);
 	cr_assert_not_null(strstr(text, expected), "%s", text);
-	mye_huge_shortage(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, text, sizeof(text));
+	mye_huge_shortage(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, NULL, text,
+	                  sizeof(text));
 	cr_assert_null(strstr(text, "echo"));
-	mye_huge_explain(HUGE, 0, 1ull << 50, text, sizeof(text));
+	mye_huge_explain(HUGE, 0, 1ull << 50, NULL, text, sizeof(text));
+	cr_assert_not_null(strstr(text, " --node 0, or"), "%s", text);
 	cr_assert_not_null(strstr(text, "/node0/hugepages/"), "%s", text);
-	mye_huge_explain(12288, -1, 12288, text, sizeof(text));
+	mye_huge_explain(12288, -1, 12288, NULL, text, sizeof(text));
 	cr_assert_not_null(strstr(text, "no huge pages of 12 KiB"), "%s", text);
 }
 
