@@ -165,24 +165,35 @@ int hugepages_table(uint64_t only)
 	return 0;
 }
 
+static int ignore(void *ctx, const struct myelon_hugepage_mount *m)
+{
+	(void)ctx;
+	(void)m;
+	return 0;
+}
+
 int hugepages_json(uint64_t only)
 {
 	struct json j;
 	struct show s = {.only = only, .j = &j};
 	int rc;
 
+	/* A wrong directory is an error instead of JSON, not in the middle of it. */
+	rc = myelon_hugepage_mounts(cli_common.hugetlb_dir, ignore, NULL);
+	if (rc)
+		return rc;
 	json_begin(&j, stdout, false);
 	json_object(&j, NULL);
 	json_array(&j, "pools");
 	myelon_hugepage_pools(one_pool, &s);
 	json_array_end(&j);
 	json_array(&j, "mounts");
-	rc = mounts(&s);
+	mounts(&s);
 	json_array_end(&j);
 	json_array(&j, "limits");
 	myelon_hugepage_limits(one_limit, &s);
 	json_array_end(&j);
 	json_object_end(&j);
 	json_end(&j);
-	return rc;
+	return 0;
 }

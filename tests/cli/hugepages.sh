@@ -31,6 +31,9 @@ if ! [ -d $pools/hugepages-2048kB ]; then
 	skipped=77
 	finish
 fi
+expect 2 myelon hugepages show --json --hugetlb-dir /
+one_sentence
+[ ! -s out ] || fail "JSON and an error: $(cat out)"
 wrong reserve --size 3M --pages 1
 err_has '3145728'
 wrong mount somewhere --size 3M

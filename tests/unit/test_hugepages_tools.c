@@ -178,6 +178,78 @@ Test(hugepage_reserve, of_a_size_or_node_that_is_not_there_names_it)
 	cr_assert_eq(myelon_hugepage_reserve(MIB2, -2, 1, NULL), -EINVAL);
 }
 
+/* A pool of files, which does what it is told but has no pages: as if somebody took each at once. */
+static void pretend_pool(bool read_only, const char *size)
+{
+	static const char *const files[] = {"nr_hugepages", "free_hugepages", "resv_hugepages",
+	                                    "surplus_hugepages"};
+	char dir[512], path[700];
+	FILE *f;
+	int i;
+
+	mount_private(dir, sizeof(dir), "pools", "tmpfs", "size=64k");
+	snprintf(path, sizeof(path), "%s/%s", dir, size);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	for (i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%s/%s", dir, size, files[i]);
+		f = fopen(path, "we");
+		cr_assert_not_null(f);
+		fputs("0\n", f);
+		fclose(f);
+	}
+	if (mount(dir, "/sys/kernel/mm/hugepages", NULL, MS_BIND, NULL) ||
+	    (read_only &&
+	     mount(NULL, "/sys/kernel/mm/hugepages", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL)))
+		kit_skip("root", strerror(errno));
+}
+
+Test(hugepage_reserve, that_gets_fewer_pages_ends_and_says_how_many_and_why)
+{
+	uint64_t got = 77;
+
+	pretend_pool(false, "hugepages-2048kB");
+	cr_assert_eq(myelon_hugepage_reserve(MIB2, -1, 3, &got), -ENOSPC);
+	cr_assert_eq(got, 0);
+	cr_assert_not_null(strstr(myelon_last_error(), "3 are still missing of 3"), "%s",
+	                   myelon_last_error());
+	cr_assert_not_null(strstr(myelon_last_error(), "echo 1 > /proc/sys/vm/compact_memory"),
+	                   "%s", myelon_last_error());
+}
+
+Test(hugepage_reserve, of_giant_pages_that_do_not_come_names_the_boot_parameters)
+{
+	pretend_pool(false, "hugepages-1048576kB");
+	cr_assert_eq(myelon_hugepage_reserve(GIB, -1, 2, NULL), -ENOSPC);
+	cr_assert_not_null(strstr(myelon_last_error(), "hugepagesz=1G hugepages=2"), "%s",
+	                   myelon_last_error());
+}
+
+Test(hugepage_reserve, where_sys_is_read_only_says_so)
+{
+	pretend_pool(true, "hugepages-2048kB");
+	cr_assert_eq(myelon_hugepage_reserve(MIB2, -1, 3, NULL), -EPERM);
+	cr_assert_not_null(strstr(myelon_last_error(), "read-only here"), "%s",
+	                   myelon_last_error());
+	cr_assert_not_null(strstr(myelon_last_error(), "--size 2M --pages 3"), "%s",
+	                   myelon_last_error());
+}
+
+Test(hugepage_pools, of_a_kernel_without_huge_pages_are_none)
+{
+	struct pools p = {.count = 0};
+	char dir[512];
+
+	mount_private(dir, sizeof(dir), "none", "tmpfs", "size=64k");
+	if (mount(dir, "/sys/kernel/mm/hugepages", NULL, MS_BIND, NULL))
+		kit_skip("root", strerror(errno));
+	cr_assert_eq(myelon_hugepage_pools(collect_pool, &p), 0);
+	cr_assert_eq(p.count, 0);
+	cr_assert_eq(myelon_hugepage_limits(NULL, NULL), 0);
+	cr_assert_eq(myelon_hugepage_reserve(MIB2, -1, 1, NULL), -EINVAL);
+	cr_assert_not_null(strstr(myelon_last_error(), "no huge pages at all"), "%s",
+	                   myelon_last_error());
+}
+
 static int as_nobody(bool keep)
 {
 	if (prctl(PR_SET_KEEPCAPS, keep ? 1 : 0, 0, 0, 0) || setgroups(0, NULL) ||
