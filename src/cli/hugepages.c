@@ -58,7 +58,7 @@ static const struct args_spec spec = {
 		"  reserve  make sure that N pages are free, by adding to the pool; what is added\n"
 		"           stays until the next boot, or until it is taken back by hand\n"
 		"  mount    mount a file system of huge pages at DIR, which is made if it is "
-                "missing\n"
+		"missing\n"
 		"The last two need root; without it, the message has the command for root.",
 	.options = options,
 	.min_operands = 1,

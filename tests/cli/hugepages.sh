@@ -26,7 +26,7 @@ expect 0 myelon hugepages show --json
 valid_json out
 
 pools=/sys/kernel/mm/hugepages
-if ! [ -d $pools/hugepages-2048kB ]; then
+if ! [ -d "$pools"/hugepages-2048kB ]; then
 	echo "SKIP: hugepages: the kernel has no 2 MiB pages"
 	skipped=77
 	finish
@@ -64,7 +64,7 @@ fi
 exec 9>/run/lock/myelon-hugepages.lock
 flock 9
 before=$(count nr_hugepages)
-put_back() { echo "$before" >$pools/hugepages-2048kB/nr_hugepages 2>/dev/null; }
+put_back() { echo "$before" >"$pools"/hugepages-2048kB/nr_hugepages 2>/dev/null; }
 trap put_back EXIT
 
 expect 0 myelon hugepages show --size 2M --json
@@ -88,7 +88,7 @@ else
 fi
 myelon hugepages reserve --size 2M --pages "$want" >out 2>err
 code=$?
-if grep -q 'Read-only' err || { [ $code -ne 0 ] && ! echo "$before" >$pools/hugepages-2048kB/nr_hugepages; }; then
+if grep -q 'Read-only' err || { [ $code -ne 0 ] && ! echo "$before" >"$pools"/hugepages-2048kB/nr_hugepages; }; then
 	echo "SKIP: hugepages: root may not change the pool here"
 	finish
 fi
