@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* Page sizes and pools, of the machine and of its nodes. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <myelon/hugepages.h>
+
+#include "base/error.h"
 #include "base/text.h"
 #include "hugepages/hugepages.h"
 #include "sys/sys.h"
 
 #define POOLS "/sys/kernel/mm/hugepages"
 #define NODES "/sys/devices/system/node"
+#define NODES_MAX 1024
 
 struct size_list {
 	uint64_t *sizes;
@@ -42,14 +48,46 @@ int mye_huge_sizes(uint64_t *sizes, int max)
 	return list.count;
 }
 
-static void pool_path(char *buf, size_t cap, uint64_t page_size, int node, const char *file)
+int mye_huge_check_size(uint64_t page_size)
+{
+	uint64_t sizes[MYE_HUGE_SIZES];
+	int count = mye_huge_sizes(sizes, MYE_HUGE_SIZES), i;
+	char have[128] = "";
+
+	for (i = 0; i < count; i++) {
+		if (sizes[i] == page_size)
+			return 0;
+		mye_append(have, sizeof(have), "%s%s", i ? ", " : "",
+		           mye_bytes_text(sizes[i]).text);
+	}
+	return mye_fail(-EINVAL,
+	                "a huge page size of %" PRIu64 " bytes is asked for, but the kernel has: "
+	                "%s",
+	                page_size, count ? have : "no huge pages at all");
+}
+
+struct mye_huge_size_text mye_huge_size_text(uint64_t page_size)
+{
+	struct mye_huge_size_text out;
+	uint64_t kib = page_size >> 10;
+
+	if (kib && kib % (1 << 20) == 0)
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "G", kib >> 20);
+	else if (kib && kib % (1 << 10) == 0)
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "M", kib >> 10);
+	else
+		snprintf(out.text, sizeof(out.text), "%" PRIu64 "K", kib);
+	return out;
+}
+
+void mye_huge_pool_dir(char *buf, size_t cap, uint64_t page_size, int node)
 {
 	unsigned long long kib = page_size / 1024;
 
 	if (node < 0)
-		snprintf(buf, cap, POOLS "/hugepages-%llukB/%s", kib, file);
+		snprintf(buf, cap, POOLS "/hugepages-%llukB", kib);
 	else
-		snprintf(buf, cap, NODES "/node%d/hugepages/hugepages-%llukB/%s", node, kib, file);
+		snprintf(buf, cap, NODES "/node%d/hugepages/hugepages-%llukB", node, kib);
 }
 
 static int read_count(uint64_t page_size, int node, const char *file, uint64_t *out)
@@ -57,7 +95,8 @@ static int read_count(uint64_t page_size, int node, const char *file, uint64_t *
 	char path[160], text[32];
 	ssize_t n;
 
-	pool_path(path, sizeof(path), page_size, node, file);
+	mye_huge_pool_dir(path, sizeof(path), page_size, node);
+	mye_append(path, sizeof(path), "/%s", file);
 	n = mye_read_text(path, text, sizeof(text));
 	*out = n > 0 ? strtoull(text, NULL, 10) : 0;
 	return n < 0 ? (int)n : 0;
@@ -71,56 +110,74 @@ int mye_huge_pool(uint64_t page_size, int node, struct mye_huge_pool *out)
 		return -ENOENT;
 	read_count(page_size, node, "free_hugepages", &out->free);
 	read_count(page_size, node, "surplus_hugepages", &out->surplus);
-	/* Reservations are not made per node. */
-	if (node < 0)
-		read_count(page_size, node, "resv_hugepages", &out->reserved);
+	if (node >= 0)
+		return 0;
+	read_count(page_size, node, "resv_hugepages", &out->reserved);
+	read_count(page_size, node, "nr_overcommit_hugepages", &out->overcommit);
 	return 0;
 }
 
-/* @return pages to be added to the pool; 0: that is not it. */
-static uint64_t shortage(uint64_t page_size, int node, uint64_t bytes, char *buf, size_t cap,
-                         struct mye_huge_pool *pool)
-{
-	uint64_t need = (bytes + page_size - 1) / page_size, spare;
-	struct mye_bytes_text size = mye_bytes_text(page_size);
-	char of_node[32] = "";
-
-	if (mye_huge_pool(page_size, node, pool)) {
-		snprintf(buf, cap, "this kernel has no huge pages of %s", size.text);
-		return 0;
-	}
-	if (node >= 0)
-		snprintf(of_node, sizeof(of_node), " of node %d", node);
-	spare = pool->free > pool->reserved ? pool->free - pool->reserved : 0;
-	if (spare >= need) {
-		snprintf(buf, cap,
-		         "%s pool%s has %llu free pages and %llu are needed: a limit of the cgroup "
-		         "or the mount is in the way",
-		         size.text, of_node, (unsigned long long)spare, (unsigned long long)need);
-		return 0;
-	}
-	snprintf(buf, cap, "%s pool%s has %llu free pages, %llu %s missing", size.text, of_node,
-	         (unsigned long long)spare, (unsigned long long)(need - spare),
-	         need - spare == 1 ? "is" : "are");
-	return need - spare;
-}
-
-void mye_huge_shortage(uint64_t page_size, int node, uint64_t bytes, char *buf, size_t cap)
+int mye_huge_spare(uint64_t page_size, int node, uint64_t *pages)
 {
 	struct mye_huge_pool pool;
+	int rc = mye_huge_pool(page_size, -1, &pool);
 
-	shortage(page_size, node, bytes, buf, cap, &pool);
+	*pages = 0;
+	if (rc)
+		return rc;
+	if (pool.free > pool.reserved)
+		*pages = pool.free - pool.reserved;
+	if (node < 0)
+		return 0;
+	rc = mye_huge_pool(page_size, node, &pool);
+	if (rc || pool.free < *pages)
+		*pages = pool.free;
+	return rc;
 }
 
-void mye_huge_explain(uint64_t page_size, int node, uint64_t bytes, char *buf, size_t cap)
+static int tell(myelon_hugepage_pool_fn fn, void *ctx, uint64_t page_size, int node)
 {
+	struct myelon_hugepage_pool out = {.size = sizeof(out), .node = node};
 	struct mye_huge_pool pool;
-	uint64_t missing = shortage(page_size, node, bytes, buf, cap, &pool);
-	char path[160];
 
-	if (!missing)
-		return;
-	pool_path(path, sizeof(path), page_size, node, "nr_hugepages");
-	missing += pool.total;
-	mye_append(buf, cap, ": echo %llu > %s", (unsigned long long)missing, path);
+	if (mye_huge_pool(page_size, node, &pool))
+		return 0;
+	out.page_size = page_size;
+	out.total = pool.total;
+	out.free = pool.free;
+	out.reserved = pool.reserved;
+	out.surplus = pool.surplus;
+	out.overcommit = pool.overcommit;
+	return fn(ctx, &out);
+}
+
+/* Nodes need not be numbered without gaps. */
+static int mark_node(void *ctx, const char *name)
+{
+	bool *present = ctx;
+	int node, end = 0;
+
+	if (sscanf(name, "node%d%n", &node, &end) == 1 && !name[end] && node >= 0 &&
+	    node < NODES_MAX)
+		present[node] = true;
+	return 0;
+}
+
+int myelon_hugepage_pools(myelon_hugepage_pool_fn fn, void *ctx)
+{
+	uint64_t sizes[MYE_HUGE_SIZES];
+	int count = mye_huge_sizes(sizes, MYE_HUGE_SIZES), i, node, rc = 0;
+	bool present[NODES_MAX] = {false};
+	int fd = mye_open_dir(NODES);
+
+	if (fd >= 0)
+		mye_each_name(fd, mark_node, present);
+	mye_close(fd);
+	for (i = 0; i < count && rc == 0; i++) {
+		rc = tell(fn, ctx, sizes[i], -1);
+		for (node = 0; node < NODES_MAX && rc == 0; node++)
+			if (present[node])
+				rc = tell(fn, ctx, sizes[i], node);
+	}
+	return rc;
 }

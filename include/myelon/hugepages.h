@@ -49,11 +49,12 @@ struct myelon_hugepage_mount {
 };
 typedef int (*myelon_hugepage_mount_fn)(void *ctx, const struct myelon_hugepage_mount *mount);
 
-/** Call @p fn for @p dir (NULL: for each hugetlbfs in /proc/self/mounts).
- * @return 0; fn's value; -EINVAL (@p dir is not on hugetlbfs); -ENOENT, -EACCES. */
+/** Call @p fn for @p dir (NULL: for each hugetlbfs in /proc/self/mounts whose path fits).
+ * @return 0; fn's value; -EINVAL (@p dir is not on hugetlbfs); -ENAMETOOLONG, -ENOENT, -EACCES. */
 MYELON_API int myelon_hugepage_mounts(const char *dir, myelon_hugepage_mount_fn fn, void *ctx);
 
-/** The tightest limit that control groups put on this process for one page size. */
+/** The tightest limits that control groups put on this process for one page size: of those of its
+ * group and the groups above, the one with the least room left. */
 struct myelon_hugepage_limit {
 	uint32_t size;
 	uint32_t reserved;
@@ -72,22 +73,26 @@ MYELON_API int myelon_hugepage_limits(myelon_hugepage_limit_fn fn, void *ctx);
 
 /**
  * Make at least @p pages pages of @p page_size free and not promised to anybody, on @p node
- * (-1: anywhere), by adding to the pool; never takes any away.
+ * (-1: anywhere), by adding to the pool; never takes any away. Who adds at the same time adds to the
+ * same pages: two who want 4 find 4, not 8. Asks for no more than fits into memory.
  *
- * Needs CAP_SYS_ADMIN in the initial user namespace or write permission on the pool's file: a
- * capability that is permitted but not effective is raised for the one write and dropped after.
+ * Needs write permission on the pool's file, that is root or CAP_DAC_OVERRIDE in the initial user
+ * namespace (CAP_SYS_ADMIN does not give it): one that is permitted but not effective is raised, by
+ * the calling thread, to open the file and dropped after.
  * @param got  out: pages free now; may be NULL.
  * @return 0; -EPERM (the sentence names the capability and the exact command); -ENOSPC (the kernel
- * gave fewer: the sentence says how many, and why that happens); -EINVAL (no such size or node).
+ * gave fewer, which stay: the sentence says how many, and why that happens); -EBUSY (somebody else
+ * has been at it for 30 s); -EINVAL (no such size or node).
  */
 MYELON_API int myelon_hugepage_reserve(uint64_t page_size, int node, uint64_t pages, uint64_t *got);
 
 /**
- * Mount hugetlbfs of @p page_size at @p dir (made if it is missing), for the calling user (mode
- * 0700; as root 01777, so that everybody may use it). Is it mounted there already, with this size,
- * that is success.
+ * Mount hugetlbfs of @p page_size at @p dir (made if it is missing, else empty), for the calling user
+ * (mode 0700; as root 01777, so that everybody may use it). Is it mounted there already, with this
+ * size, that is success. CAP_SYS_ADMIN that is permitted but not effective is raised for the call.
  * @return 0; -EPERM (the sentence names CAP_SYS_ADMIN and the exact command); -EEXIST (something
- * else is mounted there); -EINVAL (no such size); -EACCES, -ENOTDIR, ...
+ * else is mounted there); -ENOTEMPTY (the mount would hide what is there); -EINVAL (no such size);
+ * -ENOTDIR, -ENOENT, -EACCES, ...
  */
 MYELON_API int myelon_hugepage_mount(const char *dir, uint64_t page_size);
 

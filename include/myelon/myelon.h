@@ -28,6 +28,7 @@
 #include <myelon/error.h>
 #include <myelon/export.h>
 #include <myelon/frame.h>
+#include <myelon/hugepages.h>
 #include <myelon/log.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>

@@ -20,6 +20,7 @@ static const struct command {
 	{"rm", cmd_rm, "remove rings that nobody uses"},
 	{"gc", cmd_gc, "remove what killed processes left behind"},
 	{"doctor", cmd_doctor, "check whether this machine is ready for a deployment"},
+	{"hugepages", cmd_hugepages, "show huge pages, add some, mount them"},
 	{"demo", cmd_demo, "broadcast a real file to four processes and compare checksums"},
 	{"bench", cmd_bench, "measure this machine and the ring on it"},
 	{"version", cmd_version, "print the version"},
@@ -44,7 +45,7 @@ static void print_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (commands[i].help)
-			fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].help);
+			fprintf(out, "  %-9s  %s\n", commands[i].name, commands[i].help);
 	}
 	fputs("\n" CLI_EXIT_HELP "\n"
 	      "Environment:\n"

@@ -50,15 +50,33 @@ static int refuse(struct attempt *a, int err, const char *what)
 	                myelon_strerror(err));
 }
 
+/* Give the pages back first: what is missing is counted without what this attempt got. */
+static void explain_hugetlb(struct attempt *a, char *help, size_t cap)
+{
+	const char *dir = is_memfd(a) ? NULL : a->rung->dir;
+	int node = a->rung->place == MYE_NUMA_BIND ? a->d->numa.node : -1;
+
+	if (a->fd < 0) {
+		snprintf(a->why, a->cap, "no file left on %s", a->rung->dir);
+		snprintf(help, cap, "it has as many files as it may (mount option nr_inodes)");
+		return;
+	}
+	if (a->map)
+		mye_mirror_release(a->map, a->bytes);
+	a->map = NULL;
+	mye_truncate(a->fd, 0);
+	mye_huge_shortage(a->rung->page, node, a->bytes, dir, a->why, a->cap);
+	mye_huge_explain(a->rung->page, node, a->bytes, dir, help, cap);
+}
+
 /* The backing has no room: say how much is missing and what helps. */
 static int no_room(struct attempt *a)
 {
-	char help[320];
+	char help[448];
 	uint64_t left = 0;
 
 	if (is_hugetlb(a)) {
-		mye_huge_shortage(a->rung->page, a->d->numa.node, a->bytes, a->why, a->cap);
-		mye_huge_explain(a->rung->page, a->d->numa.node, a->bytes, help, sizeof(help));
+		explain_hugetlb(a, help, sizeof(help));
 	} else if (is_memfd(a)) {
 		snprintf(a->why, a->cap, "out of memory");
 		snprintf(

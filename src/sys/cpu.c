@@ -81,72 +81,13 @@ static uint32_t tighter(uint32_t a, uint32_t b)
 	return !a || (b && b < a) ? b : a;
 }
 
-/* A limit holds for everything below the group it is set on. In a container the path may be the
- * host's, which is not there: the root that is mounted is then the container's own group. */
-static uint32_t read_upwards(const char *root, const char *group, uint32_t (*read)(const char *))
-{
-	size_t root_len = strlen(root);
-	uint32_t limit = 0;
-	char dir[4096], *slash;
-
-	if (snprintf(dir, sizeof(dir), "%s%s", root, group) >= (int)sizeof(dir))
-		return 0;
-	for (;;) {
-		limit = tighter(limit, read(dir));
-		slash = strrchr(dir, '/');
-		if (!slash || (size_t)(slash - dir) < root_len)
-			return limit;
-		*slash = '\0';
-	}
-}
-
-static bool lists(const char *controllers, const char *name)
-{
-	size_t n;
-
-	for (; *controllers; controllers += n + (controllers[n] == ',')) {
-		n = strcspn(controllers, ",");
-		if (n == strlen(name) && !strncmp(controllers, name, n))
-			return true;
-	}
-	return false;
-}
-
-/* What is asked of each group of this process that has a controller: in the unified hierarchy (v2
- * true), or in the one that is mounted at @root. */
-typedef void (*group_fn)(void *ctx, const char *root, const char *group, bool v2);
-
-static void each_group(const char *controller, group_fn fn, void *ctx)
-{
-	char text[4096], root[256], *line, *next, *controllers, *group;
-
-	if (mye_read_text("/proc/self/cgroup", text, sizeof(text)) < 0)
-		return;
-	for (line = text; line; line = next) { /* "<id>:<controllers>:<group>" */
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		controllers = strchr(line, ':');
-		group = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!group)
-			continue;
-		controllers++;
-		*group++ = '\0';
-		if (!*controllers) {
-			fn(ctx, "/sys/fs/cgroup", group, true);
-			fn(ctx, "/sys/fs/cgroup/unified", group, true);
-		} else if (lists(controllers, controller)) {
-			snprintf(root, sizeof(root), "/sys/fs/cgroup/%s", controllers);
-			fn(ctx, root, group, false);
-		}
-	}
-}
-
-static void limit_of(void *ctx, const char *root, const char *group, bool v2)
+static int take_group(void *ctx, const char *dir, const char *group, bool unified)
 {
 	uint32_t *limit = ctx;
 
-	*limit = tighter(*limit, read_upwards(root, group, v2 ? read_v2 : read_v1));
+	(void)group;
+	*limit = tighter(*limit, unified ? read_v2(dir) : read_v1(dir));
+	return 0;
 }
 
 /* The CPUs the groups of this process leave it; 0: no limit. */
@@ -154,7 +95,7 @@ static uint32_t cgroup_limit(void)
 {
 	uint32_t limit = 0;
 
-	each_group("cpu", limit_of, &limit);
+	mye_each_cgroup("cpu", take_group, &limit);
 	return limit;
 }
 
@@ -163,25 +104,19 @@ struct cpuset {
 	size_t cap;
 };
 
-/* The nearest group that says it, upwards: without the controller a group has what its parent has. */
-static void cpuset_of(void *ctx, const char *root, const char *group, bool v2)
+/* The nearest group that says it: without the controller a group has what its parent has. */
+static int take_cpuset(void *ctx, const char *dir, const char *group, bool unified)
 {
 	struct cpuset *set = ctx;
-	char dir[4096], path[4200], *slash;
+	char path[4200];
 
-	if (snprintf(dir, sizeof(dir), "%s%s", root, group) >= (int)sizeof(dir))
-		return;
-	while (!set->list[0]) {
-		snprintf(path, sizeof(path), "%s/%s", dir,
-		         v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
-		if (mye_read_text(path, set->list, set->cap) > 0)
-			return;
-		set->list[0] = '\0';
-		slash = strrchr(dir, '/');
-		if (!slash || (size_t)(slash - dir) < strlen(root))
-			return;
-		*slash = '\0';
-	}
+	(void)group;
+	snprintf(path, sizeof(path), "%s/%s", dir,
+	         unified ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
+	if (mye_read_text(path, set->list, set->cap) > 0)
+		return 1;
+	set->list[0] = '\0';
+	return 0;
 }
 
 bool mye_cgroup_cpus(char *list, size_t cap)
@@ -189,8 +124,7 @@ bool mye_cgroup_cpus(char *list, size_t cap)
 	struct cpuset set = {.list = list, .cap = cap};
 
 	list[0] = '\0';
-	each_group("cpuset", cpuset_of, &set);
-	return list[0] != '\0';
+	return mye_each_cgroup("cpuset", take_cpuset, &set) == 1;
 }
 
 uint32_t mye_usable_cpus(int *pinned, bool *quota)

@@ -91,6 +91,30 @@ int mye_seals_add(int fd, unsigned int seals);
 /* @return MYE_SEAL_*; -EINVAL: a file that has no seals; -EBADF. */
 int mye_seals_get(int fd);
 int mye_chmod(int fd, mode_t mode);
+/* File systems as a whole (mount.c). */
+int mye_make_dir(const char *path, mode_t mode);
+int mye_remove_dir(const char *path);
+int mye_is_mount_point(int dirfd);                                     /* 1, 0, or negative errno */
+int mye_mount(const char *type, const char *dir, const char *options); /* nosuid, nodev */
+/* f_blocks and f_bavail of statfs, as the file system says them. */
+int mye_fs_blocks(int fd, uint64_t *total, uint64_t *left);
+
+/*
+ * Capabilities of the calling thread (caps.c), for the one call that needs them. Raise makes one
+ * effective that is only permitted: @return 1 if it did, 0 if it is effective anyway or not
+ * permitted, -ENOTSUP without libcap. What it returned is given to drop.
+ */
+enum mye_cap { MYE_CAP_SYS_ADMIN, MYE_CAP_DAC_OVERRIDE };
+int mye_cap_raise(enum mye_cap cap);
+void mye_cap_drop(enum mye_cap cap, int raised);
+
+/*
+ * Call fn for each control group of this process that may have limits of @p controller, its own
+ * first, then upwards: @p dir is where its files are, @p group its path under the mount, @p unified
+ * tells version 2. Stop at non-zero and return it.
+ */
+typedef int (*mye_cgroup_fn)(void *ctx, const char *dir, const char *group, bool unified);
+int mye_each_cgroup(const char *controller, mye_cgroup_fn fn, void *ctx);
 
 /* Open-file-description locks on one byte. */
 enum mye_lock { MYE_LOCK_NONE, MYE_LOCK_SHARED, MYE_LOCK_EXCLUSIVE };

@@ -139,8 +139,11 @@ static void observed(const char *p, const char *o)
 	cast_begin(&c);
 	cast_start(&c, 1, "observe", "%s", o);
 	cast_start(&c, 2, "observe", "wait=park batch=1");
-	cast_start(&c, 3, "consume", "%s", "");
 	cast_start(&c, 0, "publish", "for=1 count=300000 window=64 batch=4 %s", p);
+	/* Nothing is published before the consumer comes, and it comes when both are there. */
+	cast_attached(&c, 1);
+	cast_attached(&c, 2);
+	cast_start(&c, 3, "consume", "%s", "");
 	for (unsigned int i = 1; i <= 2; i++) {
 		r = cast_done_well(&c, i);
 		cr_assert_eq(r->value[0], 299999, "observer %u saw the end", i);

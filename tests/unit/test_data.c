@@ -389,6 +389,8 @@ Test(hugetlb, pages_that_only_the_touch_refuses_are_enospc_and_not_sigbus)
 	data.window = 65536;
 	data.huge = MYELON_HUGE_REQUIRE;
 	cr_assert_eq(mye_data_create(&data), -ENOSPC, "%s", myelon_last_error());
+	cr_assert_not_null(strstr(myelon_last_error(), "holds 2 MiB (size=), 2 MiB left"), "%s",
+	                   myelon_last_error());
 	cr_assert_eq(count_in(dir), 0);
 	kit_hugepages_restore();
 }

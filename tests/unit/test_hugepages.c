@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,25 +45,61 @@ Test(hugepages, sizes_rise_and_each_has_a_pool)
 
 Test(hugepages, shortage_names_the_missing_pages_and_the_command)
 {
-	char text[320], expected[128];
+	char text[448], expected[160];
 	struct mye_huge_pool pool;
 
 	if (!kernel_has(HUGE))
 		kit_skip("hugepages", "the kernel has no 2 MiB pages");
 	cr_assert_eq(mye_huge_pool(HUGE, -1, &pool), 0);
-	mye_huge_explain(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, text, sizeof(text));
+	mye_huge_explain(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, NULL, text,
+	                 sizeof(text));
 	cr_assert_not_null(strstr(text, "2 MiB pool has "));
 	cr_assert_not_null(strstr(text, " 7 are missing"), "%s", text);
 	snprintf(expected, sizeof(expected),
-	         ": echo %llu > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+	         "reserve --size 2M --pages %llu, or: echo %llu > "
+	         "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
+	         (unsigned long long)(pool.free - pool.reserved) + 7,
 	         (unsigned long long)pool.total + 7);
 	cr_assert_not_null(strstr(text, expected), "%s", text);
-	mye_huge_shortage(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, text, sizeof(text));
+	mye_huge_shortage(HUGE, -1, (pool.free - pool.reserved + 7) * HUGE, NULL, text,
+	                  sizeof(text));
 	cr_assert_null(strstr(text, "echo"));
-	mye_huge_explain(HUGE, 0, 1ull << 50, text, sizeof(text));
+	mye_huge_explain(HUGE, 0, 1ull << 50, NULL, text, sizeof(text));
+	cr_assert_not_null(strstr(text, " --node 0, or"), "%s", text);
 	cr_assert_not_null(strstr(text, "/node0/hugepages/"), "%s", text);
-	mye_huge_explain(12288, -1, 12288, text, sizeof(text));
+	mye_huge_explain(12288, -1, 12288, NULL, text, sizeof(text));
 	cr_assert_not_null(strstr(text, "no huge pages of 12 KiB"), "%s", text);
+}
+
+Test(hugepages, shortage_names_the_mount_that_is_too_small)
+{
+	char text[448], expected[640], dir[512];
+	struct mye_huge_mount mount;
+
+	if (!kit_hugepages_reserve(4))
+		kit_skip("hugepages", "cannot get a pool of 2 MiB pages");
+	atexit(kit_hugepages_restore);
+	mount_private(dir, sizeof(dir), "tight", "hugetlbfs", "pagesize=2M,size=4M");
+	cr_assert_eq(mye_huge_mounts(dir, 0, true, &mount, 1), 1);
+	cr_assert_eq(mount.limit, 2 * HUGE);
+	cr_assert_eq(mount.left, 2 * HUGE);
+	mye_huge_shortage(HUGE, -1, 3 * HUGE, dir, text, sizeof(text));
+	snprintf(expected, sizeof(expected), "mount %s holds 4 MiB (size=), 4 MiB left", dir);
+	cr_assert_str_eq(text, expected);
+	mye_huge_explain(HUGE, -1, 3 * HUGE, dir, text, sizeof(text));
+	cr_assert_not_null(strstr(text, "larger size="), "%s", text);
+	mye_huge_explain(HUGE, -1, 1ull << 50, dir, text, sizeof(text));
+	cr_assert(strstr(text, " missing") && strstr(text, "; mount "), "both: %s", text);
+	mye_huge_explain(HUGE, -1, 2 * HUGE, dir, text, sizeof(text));
+	cr_assert_not_null(strstr(text, "for a moment: try again"), "none: %s", text);
+}
+
+Test(hugepages, size_is_written_as_the_command_and_the_kernel_read_it)
+{
+	cr_assert_str_eq(mye_huge_size_text(64 << 10).text, "64K");
+	cr_assert_str_eq(mye_huge_size_text(HUGE).text, "2M");
+	cr_assert_str_eq(mye_huge_size_text(512ull << 20).text, "512M");
+	cr_assert_str_eq(mye_huge_size_text(16ull << 30).text, "16G");
 }
 
 Test(hugepages, mount_with_a_blank_in_its_path_is_found_by_its_page_size)
