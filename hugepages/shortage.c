@@ -34,24 +34,35 @@ static void next(struct shortage *s)
 		mye_append(s->buf, s->cap, "; ");
 }
 
+struct node_text {
+	char text[32];
+};
+
+static struct node_text of_node(int node)
+{
+	struct node_text t = {""};
+
+	if (node >= 0)
+		snprintf(t.text, sizeof(t.text), " of node %d", node);
+	return t;
+}
+
 static void pool(struct shortage *s)
 {
 	struct mye_bytes_text size = mye_bytes_text(s->page);
-	char of_node[32] = "", option[32] = "", dir[160];
+	char option[32] = "", dir[160];
 	struct mye_huge_pool all, here;
 	uint64_t spare, missing;
 
 	if (mye_huge_spare(s->page, s->node, &spare) || spare >= s->pages ||
 	    mye_huge_pool(s->page, -1, &all) || mye_huge_pool(s->page, s->node, &here))
 		return;
-	if (s->node >= 0) {
-		snprintf(of_node, sizeof(of_node), " of node %d", s->node);
+	if (s->node >= 0)
 		snprintf(option, sizeof(option), " --node %d", s->node);
-	}
 	missing = s->pages - spare;
 	next(s);
 	mye_append(s->buf, s->cap, "%s pool%s has %" PRIu64 " free pages, %" PRIu64 " %s missing",
-	           size.text, of_node, spare, missing, missing == 1 ? "is" : "are");
+	           size.text, of_node(s->node).text, spare, missing, missing == 1 ? "is" : "are");
 	if (!s->help)
 		return;
 	if (all.overcommit > all.surplus)
@@ -110,10 +121,11 @@ static void say(struct shortage *s)
 	}
 	if (s->buf[0])
 		return;
+	mye_huge_spare(s->page, s->node, &spare);
 	mye_append(s->buf, s->cap,
-	           "%s pool has %" PRIu64 " free pages now, %" PRIu64
+	           "%s pool%s has %" PRIu64 " free pages now, %" PRIu64
 	           " are needed: somebody had them for a moment",
-	           mye_bytes_text(s->page).text, spare, s->pages);
+	           mye_bytes_text(s->page).text, of_node(s->node).text, spare, s->pages);
 	if (s->help)
 		mye_append(s->buf, s->cap, ": try again");
 }

@@ -49,6 +49,11 @@ MYELON_API int myelon_observer_stats(const struct myelon_observer *o,
                                      struct myelon_handle_stats *stats);
 MYELON_API void myelon_observer_interrupt(struct myelon_observer *o);
 
+/** As info, but with every page looked up now: since create they may have been moved (migratepages, a
+ * cpuset, automatic balancing). @return how many pages are not where the ring's creator wanted them, 0:
+ * all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
+MYELON_API int myelon_observer_verify(struct myelon_observer *o, struct myelon_ring_info *info);
+
 #ifdef __cplusplus
 }
 #endif

@@ -11,9 +11,14 @@
 #include "fmt.h"
 #include "info.h"
 
-static bool as_json;
+static bool as_json, verify;
 
 static const struct arg options[] = {
+	{.name = "verify",
+         .type = ARG_FLAG,
+         .value = &verify,
+         .help = "look up where each page is now; fails if not all are where they\n"
+                 "were asked for"},
 	{.name = "json", .type = ARG_FLAG, .value = &as_json, .help = "as JSON"},
 	{0},
 };
@@ -252,13 +257,34 @@ static void print_consumers(const struct table *t)
 	}
 }
 
+/* Pages not where they were asked for, with @info as it is now; or negative. */
+static int look_up(const char *name, const struct myelon_dir_opts *o, struct myelon_ring_info *info)
+{
+	struct myelon_attach_opts a =
+		MYELON_ATTACH_OPTS(.hugetlb_dir = o->hugetlb_dir, .shm_dir = o->shm_dir);
+	struct myelon_frame_observer *framed = NULL;
+	struct myelon_observer *raw = NULL;
+	int rc;
+
+	if (info->kind == MYELON_KIND_FRAMED)
+		rc = myelon_frame_observer_attach(&framed, name, &a);
+	else
+		rc = myelon_observer_attach(&raw, name, &a);
+	if (rc == 0)
+		rc = myelon_observer_verify(framed ? myelon_frame_observer_ring(framed) : raw,
+		                            info);
+	myelon_frame_observer_close(framed);
+	myelon_observer_close(raw);
+	return rc;
+}
+
 int cmd_info(int argc, char **argv)
 {
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
 	struct myelon_dir_opts o;
 	struct table *table;
 	char **operands;
-	int rc;
+	int rc, wrong = 0;
 
 	rc = args_parse(&spec, argc, argv, &operands);
 	if (rc != ARGS_RUN)
@@ -268,7 +294,9 @@ int cmd_info(int argc, char **argv)
 		return cli_error(CLI_FAILURE, "out of memory");
 	o = MYELON_DIR_OPTS(.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
 	rc = myelon_ring_describe(operands[0], &o, &info);
-	if (rc == 0)
+	if (rc == 0 && verify)
+		rc = wrong = look_up(operands[0], &o, &info);
+	if (rc >= 0)
 		rc = myelon_ring_consumers(operands[0], &o, add_row, table);
 	if (rc < 0) {
 		rc = cli_library_error(rc);
@@ -282,5 +310,8 @@ int cmd_info(int argc, char **argv)
 		rc = cli_finish(CLI_OK);
 	}
 	free(table);
+	if (rc == CLI_OK && wrong > 0)
+		return cli_error(CLI_FAILURE, "info: %d pages are not where they were asked for",
+		                 wrong);
 	return rc;
 }

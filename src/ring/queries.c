@@ -188,6 +188,44 @@ int myelon_producer_stats(const struct myelon_producer *hot, struct myelon_handl
 	return stats_of(&p->waiter, p->alerts, 0, stats);
 }
 
+static int verify(const struct mye_segment *seg, struct myelon_ring_info *info)
+{
+	struct myelon_ring_info own;
+	int wrong = mye_segment_verify(seg, &own), rc;
+
+	if (wrong < 0)
+		return wrong;
+	rc = mye_info_write(info, &own, sizeof(own), "ring info");
+	return rc < 0 ? rc : wrong;
+}
+
+int myelon_producer_verify(struct myelon_producer *hot, struct myelon_ring_info *info)
+{
+	struct mye_producer *p = mye_producer_of(hot);
+
+	if (p->magic != MYE_PRODUCER_MAGIC)
+		return mye_opened_before_fork("verify");
+	return verify(&p->seg, info);
+}
+
+int myelon_consumer_verify(struct myelon_consumer *hot, struct myelon_ring_info *info)
+{
+	struct mye_consumer *c = mye_consumer_of(hot);
+
+	if (c->magic != MYE_CONSUMER_MAGIC)
+		return mye_opened_before_fork("verify");
+	return verify(&c->seg, info);
+}
+
+int myelon_observer_verify(struct myelon_observer *hot, struct myelon_ring_info *info)
+{
+	struct mye_observer *o = mye_observer_of(hot);
+
+	if (o->magic != MYE_OBSERVER_MAGIC)
+		return mye_opened_before_fork("verify");
+	return verify(&o->seg, info);
+}
+
 static int advice_of(const struct mye_segment *seg, uint32_t who, struct myelon_advice *advice)
 {
 	struct myelon_advice own;

@@ -275,10 +275,10 @@ static int fill(struct attempt *a)
 }
 
 /* What was asked for, as sentences have it. */
-static void wanted(const struct mye_numa_want *want, char *buf, size_t cap)
+static void wanted(const struct mye_numa_want *want, const char *numa, char *buf, size_t cap)
 {
 	if (want->node >= 0)
-		snprintf(buf, cap, "on node %d", (int)want->node);
+		snprintf(buf, cap, "on %snode %d", numa, (int)want->node);
 	else
 		snprintf(buf, cap, "on %u nodes in turn", want->count);
 }
@@ -294,7 +294,7 @@ static int verify_nodes(struct attempt *a)
 	wrong = mye_census_wrong(&d->census, &d->numa);
 	if (!d->numa.count || (d->census.known && wrong == 0))
 		return 0;
-	wanted(&d->numa, should, sizeof(should));
+	wanted(&d->numa, "", should, sizeof(should));
 	if (!d->census.known) {
 		mye_append(a->why, a->cap, "%s%s asked, not verified: nobody tells where pages are",
 		           a->why[0] ? ", " : "", should);
@@ -306,6 +306,7 @@ static int verify_nodes(struct attempt *a)
 	}
 	if (!d->numa.strict)
 		return 0;
+	wanted(&d->numa, "NUMA ", should, sizeof(should));
 	return mye_fail(d->census.known ? -ENOSPC : -ENOTSUP,
 	                "the data of '%s' must be %s: %s: free memory there, or drop the strict "
 	                "flag",

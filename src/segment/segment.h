@@ -130,6 +130,9 @@ void mye_segment_describe(const struct mye_segment *seg, struct myelon_ring_info
 /* One table entry; @return false if it is free. */
 bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
                        struct myelon_consumer_entry *out);
+/* Describe with the pages counted now. @return pages that are not where they were asked for, or
+ * -ENOTSUP. @p info is the library's full struct. */
+int mye_segment_verify(const struct mye_segment *seg, struct myelon_ring_info *info);
 /* Advice on one participant: MYE_ADVISE_PRODUCER, or the index of a consumer's entry. @return 0 or
  * negative errno with a sentence. */
 #define MYE_ADVISE_PRODUCER UINT32_MAX

@@ -23,7 +23,7 @@
 #define POOL_PAGES 32 /* on each node with memory; so it is before and after every case */
 #define SHM_DIR "/dev/shm"
 #define HUGE_DIR "/huge"
-#define CGROUP_DIR "/cgroup"
+#define CGROUP_DIR "/sys/fs/cgroup"
 
 /* A ring of RING_PAGES huge pages. */
 #define RING_SLOT 64

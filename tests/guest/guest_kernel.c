@@ -151,7 +151,7 @@ static void where_policies_are_denied_a_strict_ring_is_verified_or_refused(void)
 		return;
 	}
 	CHECK_EQ(rc, -ENOSPC);
-	CHECK_HAS(myelon_last_error(), "4 of 4 pages are not on node 1");
+	CHECK_HAS(myelon_last_error(), "4 of 4 pages not on node 1");
 	CHECK_EQ(guest_pool_free(0), POOL_PAGES);
 }
 

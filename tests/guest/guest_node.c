@@ -218,8 +218,13 @@ static void moved_ring_is_found_elsewhere(uint32_t backing)
 	census = guest_census_of_producer(p, &info);
 	CHECK_EQ(census.node[1], census.all);
 	CHECK_EQ(census.node[0], 0);
-	/* What was recorded at create is what was true then. */
+	/* What was recorded at create is what was true then; who asks again is told. */
 	CHECK_EQ(info.node_asked, 0);
+	CHECK_EQ(info.node_obtained, 0);
+	CHECK_EQ(OK(myelon_producer_verify(p, &info)), (int)census.all);
+	CHECK_EQ(info.node_obtained, 1);
+	CHECK_EQ(info.node_pages[1], census.all);
+	CHECK_EQ(OK(myelon_consumer_verify(c, &info)), (int)census.all);
 	CHECK_EQ(OK(myelon_peek(c, MYELON_ALL, MYELON_TRY, &v)), RING_WINDOW);
 	for (uint32_t i = 0; i < RING_WINDOW; i++)
 		CHECK_EQ(((const unsigned char *)v.base)[(size_t)i * RING_SLOT + i % RING_SLOT],
@@ -251,6 +256,8 @@ static void migrated_process_has_its_ring_elsewhere(void)
 		FAIL("migrate_pages: %s", strerror(errno));
 	census = guest_census_of_producer(p, &info);
 	CHECK_EQ(census.node[1], census.all);
+	CHECK_EQ(OK(myelon_producer_verify(p, &info)), (int)census.all);
+	CHECK_EQ(info.control_node, 1);
 	myelon_producer_close(p);
 }
 

@@ -62,11 +62,10 @@ static void a_node_asked_for_overrides_the_policy_of_the_thread_and_puts_it_back
 	myelon_producer_close(p);
 }
 
-#ifdef GUEST_PLACEMENT
 /* How a ring is asked for this, in one place. */
 #define OF_CPU(number) .numa = MYELON_NUMA_CPU, .numa_cpu = (number)
 #define INTERLEAVED .numa = MYELON_NUMA_INTERLEAVE
-#define PIN(number) .pin = (number)
+#define PIN(number) .pin = MYELON_PIN(number)
 
 static void an_interleaved_ring_has_as_many_pages_on_each_node_and_counts_them(void)
 {
@@ -136,7 +135,7 @@ static void a_ring_of_a_cpu_without_memory_or_that_is_not_there_is_refused(void)
 
 	REFUSED(myelon_producer_create(&p, "of-cpu", &MYELON_RING_OPTS(OF_CPU(CPU_OF(NODE_BARE)))),
 	        -EINVAL);
-	CHECK_HAS(myelon_last_error(), "node 2 has no memory");
+	CHECK_HAS(myelon_last_error(), "node 2, which has no memory");
 	REFUSED(myelon_producer_create(&p, "of-cpu", &MYELON_RING_OPTS(OF_CPU(99))), -EINVAL);
 	CHECK_HAS(myelon_last_error(), "99");
 }
@@ -191,10 +190,8 @@ static void advice_tells_who_works_on_memory_of_another_node(void)
 	OK(myelon_advise(CPU_OF(1), 0, HUGE_PAGE, &a));
 	CHECK_EQ(a.flags & MYELON_ADVICE_BALANCING, 0);
 }
-#endif
 
 const struct guest_case guest_placement_cases[] = {
-#ifdef GUEST_PLACEMENT
 	GUEST_CASE(an_interleaved_ring_has_as_many_pages_on_each_node_and_counts_them),
 	GUEST_CASE(interleaving_is_refused_when_one_node_is_short),
 	GUEST_CASE(a_ring_of_a_cpu_is_on_its_node_wherever_the_creator_runs),
@@ -202,7 +199,6 @@ const struct guest_case guest_placement_cases[] = {
 	GUEST_CASE(pinning_goes_to_every_node_and_comes_before_the_memory),
 	GUEST_CASE(pinning_outside_the_cpuset_or_the_machine_is_refused),
 	GUEST_CASE(advice_tells_who_works_on_memory_of_another_node),
-#endif
 	GUEST_CASE(a_ring_that_asks_for_no_node_follows_the_policy_of_its_thread),
 	GUEST_CASE(a_node_asked_for_overrides_the_policy_of_the_thread_and_puts_it_back),
 	{0},

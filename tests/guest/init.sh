@@ -4,7 +4,7 @@
 # second serial line, and turns the power off. The first line is the kernel's.
 PATH=/bin
 export PATH
-/bin/busybox mkdir -p /proc /sys /dev /tmp /huge /cgroup
+/bin/busybox mkdir -p /proc /sys /dev /tmp /huge
 /bin/busybox --install -s /bin
 mount -t proc none /proc
 mount -t sysfs none /sys
@@ -12,8 +12,8 @@ mount -t devtmpfs none /dev
 mkdir -p /dev/shm
 mount -t tmpfs -o size=100% none /dev/shm
 mount -t hugetlbfs -o pagesize=2M none /huge
-mount -t cgroup2 none /cgroup
-echo '+cpuset +hugetlb' >/cgroup/cgroup.subtree_control
+mount -t cgroup2 none /sys/fs/cgroup
+echo '+cpuset +hugetlb' >/sys/fs/cgroup/cgroup.subtree_control
 for node in 0 1; do
 	echo 32 >/sys/devices/system/node/node$node/hugepages/hugepages-2048kB/nr_hugepages
 done

@@ -175,6 +175,8 @@ Test(placement, every_page_is_counted_and_recorded)
 	cr_assert_eq(info.nodes_asked, 1ull << info.node_asked);
 	cr_assert_eq(info.node_pages[info.node_asked], info.data_pages);
 	cr_assert_eq(info.control_node, info.node_asked);
+	cr_assert_eq(myelon_producer_verify(p, &info), 0, "%s", myelon_last_error());
+	cr_assert_eq(info.node_pages[info.node_asked], info.data_pages);
 	ring_close(p, NULL);
 
 	p = ring_make(name, RING(64, 4096, .numa = MYELON_NUMA_INTERLEAVE));
