@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@ static void patient(unsigned profile)
 	snprintf(root, sizeof(root), "%s/root-%d", kit_tmp_dir(), getpid());
 	mkdir(root, 0700);
 	doctor_root = root;
+	unsetenv("MYELON_HUGETLB_DIR"); /* the runner's is one of this machine */
 	memset(&d, 0, sizeof(d));
 	d.profile = profile;
 }
