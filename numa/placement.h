@@ -23,12 +23,16 @@ struct mye_nodes {
 
 static inline void mye_nodes_add(struct mye_nodes *set, int node)
 {
-	set->word[node / 64] |= 1ull << node % 64;
+	unsigned int n = (unsigned int)node % MYE_NUMA_NODES;
+
+	set->word[n / 64] |= 1ull << n % 64;
 }
 
 static inline bool mye_nodes_has(const struct mye_nodes *set, int node)
 {
-	return node >= 0 && node < MYE_NUMA_NODES && (set->word[node / 64] >> node % 64 & 1);
+	unsigned int n = (unsigned int)node;
+
+	return n < MYE_NUMA_NODES && (set->word[n / 64] >> n % 64 & 1);
 }
 
 /* Where memory shall be. */

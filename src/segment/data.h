@@ -11,10 +11,10 @@
 struct mye_data {
 	/* in */
 	uint32_t slot_size, window;
-	uint32_t backing, huge; /* as asked */
-	uint64_t page_size;     /* as asked, 0: any */
+	uint32_t backing, huge;    /* as asked */
+	uint64_t page_size;        /* as asked, 0: any */
 	struct mye_numa_want numa; /* as asked */
-	uint32_t mode; /* file mode bits */
+	uint32_t mode;             /* file mode bits */
 	uint64_t nonce[2];
 	const struct mye_place *place;
 	/* out */

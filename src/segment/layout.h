@@ -81,7 +81,7 @@ struct mye_header {
 	uint64_t absent_pages; /* report: of these on no node */
 	uint64_t node_pages[MYE_NODES]; /* report: of these on each node */
 	uint64_t reserved[14];          /* 0 */
-	uint64_t checksum;     /* FNV-1a 64 of all bytes before it */
+	uint64_t checksum;              /* FNV-1a 64 of all bytes before it */
 };
 
 /* Who a handle is; for reports only, never for a verdict. Written under the
