@@ -39,7 +39,8 @@ static const struct {
          "One producer, several consumers, everyone gets everything; deliveries per second."},
 	{"place", PLACE,
          "What it costs where producer, consumer and memory are (each combination of NUMA nodes\n"
-         "that exists), and what small, transparent huge and huge pages cost a large ring."},
+         "that exists, of the first four nodes), and what small, transparent huge and huge pages "
+         "cost a large ring."},
 	{"idle", IDLE, "What consumers cost that wait for nothing: CPU time and context switches."},
 };
 

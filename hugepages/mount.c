@@ -58,22 +58,33 @@ static int look(const char *dir, int fd, uint64_t page_size)
 	return 0;
 }
 
-static int mount_it(const char *dir, uint64_t page_size)
+static int not_permitted(const char *dir, uint64_t page_size)
 {
 	char options[96];
+
+	make_options(options, sizeof(options), page_size);
+	return mye_fail(-EPERM,
+	                "mounting hugetlbfs needs the capability CAP_SYS_ADMIN in the initial user "
+	                "namespace: as root: myelon hugepages mount %s --size %s, or: mkdir -p %s "
+	                "&& mount -t hugetlbfs -o %s none %s",
+	                dir, mye_huge_size_text(page_size).text, dir, options, dir);
+}
+
+/* On what was looked at, and not on what has its name by now. */
+static int mount_it(const char *dir, int fd, uint64_t page_size)
+{
+	char options[96], path[32];
 	int raised, rc;
 
 	make_options(options, sizeof(options), page_size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	raised = mye_cap_raise(MYE_CAP_SYS_ADMIN);
-	rc = mye_mount("hugetlbfs", dir, options);
+	rc = mye_mount("hugetlbfs", path, options);
+	if (rc == -ENOENT) /* no /proc */
+		rc = mye_mount("hugetlbfs", dir, options);
 	mye_cap_drop(MYE_CAP_SYS_ADMIN, raised);
 	if (rc == -EPERM || rc == -EACCES)
-		return mye_fail(
-			-EPERM,
-			"mounting hugetlbfs needs the capability CAP_SYS_ADMIN in the initial user "
-			"namespace: as root: myelon hugepages mount %s --size %s, or: mount "
-			"-t hugetlbfs -o %s none %s",
-			dir, mye_huge_size_text(page_size).text, options, dir);
+		return not_permitted(dir, page_size);
 	if (rc)
 		return mye_fail(rc, "cannot mount hugetlbfs (%s) at %s: %s", options, dir,
 		                myelon_strerror(rc));
@@ -92,6 +103,12 @@ int myelon_hugepage_mount(const char *dir, uint64_t page_size)
 		return rc;
 	rc = mye_make_dir(dir, 0755);
 	made = rc == 0;
+	if (rc == -EACCES || rc == -EPERM || rc == -EROFS)
+		return not_permitted(dir, page_size);
+	if (rc == -ENOENT)
+		return mye_fail(rc,
+		                "cannot make the directory %s: the one it would be in is not there",
+		                dir);
 	if (rc && rc != -EEXIST)
 		return mye_fail(rc, "cannot make the directory %s: %s", dir, myelon_strerror(rc));
 	fd = mye_open_dir(dir);
@@ -100,9 +117,9 @@ int myelon_hugepage_mount(const char *dir, uint64_t page_size)
 	if (fd < 0)
 		return mye_fail(fd, "cannot open the directory %s: %s", dir, myelon_strerror(fd));
 	rc = look(dir, fd, page_size);
-	mye_close(fd);
 	if (rc == 0)
-		rc = mount_it(dir, page_size);
+		rc = mount_it(dir, fd, page_size);
+	mye_close(fd);
 	if (rc < 0 && made)
 		mye_remove_dir(dir);
 	return rc < 0 ? rc : 0;

@@ -60,11 +60,12 @@ static int one_dir(const char *dir, uint64_t page_size, bool writable, struct my
 
 	if (rc)
 		return mye_fail(rc, "cannot open the huge page directory %s: %s", dir,
-		                myelon_strerror(rc));
+		                rc == -ENOENT ? "it is not there" : myelon_strerror(rc));
 	if (!found.page_size)
 		return mye_fail(
 			-EINVAL,
-			"%s is not on hugetlbfs: mount one there (mount -t hugetlbfs none %s)", dir,
+			"%s is not on hugetlbfs: name a directory that is, or make one: myelon "
+			"hugepages mount DIR",
 			dir);
 	if (!wanted(&found, page_size, writable) || max < 1)
 		return 0;

@@ -107,22 +107,39 @@ static int lock(const struct reserve *r)
 	return 0;
 }
 
+static uint64_t field_kib(const char *text, const char *field)
+{
+	const char *at = text ? strstr(text, field) : NULL;
+
+	return at ? strtoull(at + strlen(field), NULL, 10) : 0;
+}
+
+/* What a node can give: free, or in its caches. */
+static uint64_t node_kib(int node)
+{
+	static const char *const fields[] = {
+		" MemFree:", " Active(file):", " Inactive(file):", " SReclaimable:"};
+	uint64_t kib = 0;
+	char path[96], *text;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	text = mye_read_whole(path);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		kib += field_kib(text, fields[i]);
+	free(text);
+	return kib;
+}
+
 /* The kernel would not refuse: it takes all memory there is and then calls the OOM killer. */
 static int check_memory(const struct reserve *r, uint64_t missing)
 {
-	char path[96] = "/proc/meminfo", node[32], *text, *at;
-	const char *field = "MemAvailable:";
-	uint64_t kib = UINT64_MAX;
+	char node[32], *text = mye_read_whole("/proc/meminfo");
+	uint64_t kib = text ? field_kib(text, "MemAvailable:") : UINT64_MAX, here;
 
-	if (r->node >= 0) {
-		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", r->node);
-		field = "MemTotal:";
-	}
-	text = mye_read_whole(path);
-	at = text ? strstr(text, field) : NULL;
-	if (at)
-		kib = strtoull(at + strlen(field), NULL, 10);
 	free(text);
+	here = r->node >= 0 ? node_kib(r->node) : kib;
+	if (here < kib)
+		kib = here;
 	if (missing <= kib / (r->page / 1024))
 		return 0;
 	return mye_fail(-ENOSPC,

@@ -19,15 +19,27 @@ static void with_memory(char *list, size_t cap)
 		snprintf(list, cap, "0");
 }
 
+static bool is_online(int node)
+{
+	char online[1024];
+
+	return mye_read_text("/sys/devices/system/node/online", online, sizeof(online)) > 0
+	               ? mye_list_has(online, node)
+	               : node == 0;
+}
+
 int mye_numa_check(int node)
 {
 	char have[1024], allowed[1024];
 
 	with_memory(have, sizeof(have));
-	if (node < 0 || node >= MYE_NUMA_NODES || !mye_list_has(have, node))
+	if (node < 0 || !mye_list_has(have, node))
+		return mye_fail(-EINVAL, "NUMA node %d %s: this machine has memory on node %s",
+		                node, is_online(node) ? "has no memory" : "does not exist", have);
+	if (node >= MYELON_NUMA_NODES_MAX)
 		return mye_fail(-EINVAL,
-		                "NUMA node %d has no memory: this machine has it on node %s", node,
-		                have);
+		                "NUMA node %d is above 63, where pages are not counted one by one",
+		                node);
 	mye_allowed_nodes(allowed, sizeof(allowed));
 	if (allowed[0] && !mye_list_has(allowed, node))
 		return mye_fail(-EINVAL,
@@ -65,6 +77,40 @@ static int node_of_cpu(struct mye_numa_want *want, uint32_t cpu)
 	                cpu, node);
 }
 
+struct nearest {
+	int from, node;
+	uint8_t distance;
+};
+
+static int nearer(void *ctx, const struct myelon_numa_node *n)
+{
+	struct nearest *near = ctx;
+	uint8_t d = near->from < MYELON_NUMA_NODES_MAX ? n->distance[near->from] : 0;
+
+	if (n->allowed && (near->node < 0 || (d && d < near->distance))) {
+		near->node = n->node;
+		near->distance = d;
+	}
+	return 0;
+}
+
+/* The node of the CPU we run on; if it has no memory for us and it need not be that, the nearest. */
+static int local_node(struct mye_numa_want *want)
+{
+	struct nearest near = {.from = mye_current_node(), .node = -1};
+
+	if (mye_numa_check(near.from) == 0)
+		return one_node(want, near.from);
+	if (want->strict)
+		return mye_fail(
+			-EINVAL,
+			"the calling thread runs on NUMA node %d, which has no memory for this "
+			"process: pin it elsewhere, name a node, or drop the strict flag",
+			near.from);
+	myelon_numa_nodes(nearer, &near);
+	return one_node(want, near.node);
+}
+
 /* All nodes of the mask, each of which must do; without one, all that do. */
 static int several(struct mye_numa_want *want, uint64_t mask)
 {
@@ -98,7 +144,7 @@ int mye_numa_want(struct mye_numa_want *want, uint32_t mode, uint32_t node, uint
 	case MYELON_NUMA_ANY:
 		return 0;
 	case MYELON_NUMA_LOCAL:
-		return one_node(want, mye_current_node());
+		return local_node(want);
 	case MYELON_NUMA_NODE:
 		return one_node(want, node <= INT32_MAX ? (int)node : -1);
 	case MYELON_NUMA_CPU:

@@ -88,7 +88,9 @@ int myelon_numa_nodes(myelon_numa_node_fn fn, void *ctx)
 
 /* Lists that hold for all CPUs, read once. */
 struct lists {
-	char online[1024], usable[1024], isolated[1024], nohz[1024];
+	char online[1024], usable[1024], nohz[1024];
+	/* By the kernel command line, by partitions (newer kernels sum them up), by our own. */
+	char isolated[3][1024];
 	struct mye_cpu_mask affinity;
 };
 
@@ -102,7 +104,9 @@ static void read_lists(struct lists *l)
 {
 	mye_online_cpus(l->online, sizeof(l->online));
 	mye_allowed_cpus(l->usable, sizeof(l->usable));
-	read_list(CPUS "/isolated", l->isolated, sizeof(l->isolated));
+	read_list(CPUS "/isolated", l->isolated[0], sizeof(l->isolated[0]));
+	read_list("/sys/fs/cgroup/cpuset.cpus.isolated", l->isolated[1], sizeof(l->isolated[1]));
+	mye_cgroup_isolated(l->isolated[2], sizeof(l->isolated[2]));
 	read_list(CPUS "/nohz_full", l->nohz, sizeof(l->nohz));
 	if (mye_affinity_get(&l->affinity))
 		memset(&l->affinity, 0, sizeof(l->affinity));
@@ -123,7 +127,8 @@ static void fill_cpu(struct myelon_cpu *c, int cpu, const struct lists *l)
 	c->node = mye_cpu_node(cpu);
 	c->allowed = in_mask(&l->affinity, cpu);
 	c->usable = mye_list_has(l->usable, cpu);
-	c->isolated = mye_list_has(l->isolated, cpu);
+	for (int i = 0; i < 3; i++)
+		c->isolated |= mye_list_has(l->isolated[i], cpu);
 	c->nohz = mye_list_has(l->nohz, cpu);
 	snprintf(path, sizeof(path), CPUS "/cpu%d/topology/thread_siblings_list", cpu);
 	read_list(path, threads, sizeof(threads));

@@ -219,8 +219,8 @@ MYELON_API int myelon_consumer_wait_producer(struct myelon_consumer *c, int64_t 
 MYELON_API int myelon_consumer_info(struct myelon_consumer *c, struct myelon_ring_info *info);
 
 /** As info, but with every page looked up now: since create they may have been moved (migratepages, a
- * cpuset, automatic balancing). @return how many pages are not where the ring's creator wanted them, 0:
- * all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
+ * cpuset, automatic balancing). @return how many pages, of slots and control, are not where the ring's
+ * creator wanted them, 0: all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
 MYELON_API int myelon_consumer_verify(struct myelon_consumer *c, struct myelon_ring_info *info);
 
 /** Advice about the place of this consumer (myelon_ring_advice()). @return 0, -EINVAL, or -EPERM after

@@ -50,8 +50,8 @@ MYELON_API int myelon_observer_stats(const struct myelon_observer *o,
 MYELON_API void myelon_observer_interrupt(struct myelon_observer *o);
 
 /** As info, but with every page looked up now: since create they may have been moved (migratepages, a
- * cpuset, automatic balancing). @return how many pages are not where the ring's creator wanted them, 0:
- * all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
+ * cpuset, automatic balancing). @return how many pages, of slots and control, are not where the ring's
+ * creator wanted them, 0: all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
 MYELON_API int myelon_observer_verify(struct myelon_observer *o, struct myelon_ring_info *info);
 
 #ifdef __cplusplus

@@ -211,8 +211,8 @@ MYELON_API int myelon_producer_data_fd(struct myelon_producer *p);
 MYELON_API int myelon_producer_info(struct myelon_producer *p, struct myelon_ring_info *info);
 
 /** As info, but with every page looked up now: since create they may have been moved (migratepages, a
- * cpuset, automatic balancing). @return how many pages are not where the ring's creator wanted them, 0:
- * all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
+ * cpuset, automatic balancing). @return how many pages, of slots and control, are not where the ring's
+ * creator wanted them, 0: all are, or nothing was wanted; -ENOTSUP (nobody tells); -EINVAL; -EPERM after fork. */
 MYELON_API int myelon_producer_verify(struct myelon_producer *p, struct myelon_ring_info *info);
 
 /** Advice about the place of this producer (myelon_ring_advice()). @return 0, -EINVAL, or -EPERM after

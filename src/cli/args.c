@@ -202,6 +202,8 @@ static int set_option(const struct args_spec *spec, const struct arg *o, const c
 		wrong = set_number(o, text);
 		if (o->max)
 			snprintf(list, sizeof(list), " %" PRIu64 "..%" PRIu64, o->min, o->max);
+		else
+			snprintf(list, sizeof(list), " %" PRIu64 " and more", o->min);
 		break;
 	case ARG_DURATION:
 		wrong = args_duration(text, o->value);

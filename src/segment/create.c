@@ -133,6 +133,8 @@ static int open_private(struct mye_segment *seg, mode_t mode)
 			rc = mye_fstat(fd, &st);
 		if (rc == 0 && st.st_nlink > 0)
 			return fd;
+		if (rc < 0 && rc != -EAGAIN)
+			mye_unlink_at(seg->dir_fd, seg->temp);
 		mye_fork_close(fd);
 		if (rc < 0 && rc != -EAGAIN)
 			return rc;

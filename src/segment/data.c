@@ -137,11 +137,11 @@ static int try_page_size(struct ladder *l, uint64_t page)
 	} else {
 		miss(l, "no hugetlbfs of %s pages %s%s", size.text, dir[0] ? "at " : "is mounted",
 		     dir);
-		rc = l->error =
-			mye_fail(-ENOSPC,
-		                 "no hugetlbfs of %s pages is mounted%s%s: mount -t hugetlbfs -o "
-		                 "pagesize=%" PRIu64 " none <directory>",
-		                 size.text, dir[0] ? " at " : "", dir, page);
+		rc = l->error = mye_fail(-ENOSPC,
+		                         "no hugetlbfs of %s pages is mounted%s%s: as root: mkdir "
+		                         "-p /dev/hugepages && mount -t hugetlbfs -o mode=1777,"
+		                         "pagesize=%" PRIu64 " none <directory>",
+		                         size.text, dir[0] ? " at " : "", dir, page);
 	}
 	free(mounts);
 	return rc;
@@ -266,6 +266,11 @@ static int check(struct mye_data *d)
 		                "huge pages are required, but backing %s has none: use auto, "
 		                "hugetlb, shm+thp or memfd",
 		                myelon_backing_name(d->backing));
+	if (d->numa.count > 1 && d->backing == MYELON_BACKING_SHM_THP)
+		return mye_fail_static(-EINVAL,
+		                       "interleave goes page by page in turn, and a transparent "
+		                       "huge page gathers 512 of them on one node again: use "
+		                       "backing hugetlb or shm");
 	return 0;
 }
 

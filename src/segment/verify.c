@@ -43,5 +43,7 @@ int mye_segment_verify(const struct mye_segment *seg, struct myelon_ring_info *i
 	info->absent_pages = census.absent;
 	memcpy(info->node_pages, census.node, sizeof(info->node_pages));
 	wrong = mye_census_wrong(&census, &want);
+	if (want.node >= 0 && control.known)
+		wrong += mye_census_wrong(&control, &want);
 	return wrong > INT_MAX ? INT_MAX : (int)wrong;
 }

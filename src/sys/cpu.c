@@ -127,6 +127,31 @@ bool mye_cgroup_cpus(char *list, size_t cap)
 	return mye_each_cgroup("cpuset", take_cpuset, &set) == 1;
 }
 
+/* Only the process's own group: that is where a partition is made. */
+static int take_partition(void *ctx, const char *dir, const char *group, bool unified)
+{
+	struct cpuset *set = ctx;
+	char path[4200], kind[32];
+
+	(void)group;
+	snprintf(path, sizeof(path), "%s/cpuset.cpus.partition", dir);
+	if (!unified || mye_read_text(path, kind, sizeof(kind)) <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/cpuset.cpus.effective", dir);
+	if (strcmp(kind, "isolated") != 0 || mye_read_text(path, set->list, set->cap) <= 0)
+		set->list[0] = '\0';
+	return 1;
+}
+
+bool mye_cgroup_isolated(char *list, size_t cap)
+{
+	struct cpuset set = {.list = list, .cap = cap};
+
+	list[0] = '\0';
+	mye_each_cgroup("cpuset", take_partition, &set);
+	return list[0] != '\0';
+}
+
 uint32_t mye_usable_cpus(int *pinned, bool *quota)
 {
 	uint32_t cpus, limit;

@@ -164,6 +164,8 @@ int mye_affinity_set(const struct mye_cpu_mask *mask); /* -EINVAL: none of them 
 /* The list of CPUs that the control groups leave this process, whatever a thread's affinity is.
  * @return false: they do not say. */
 bool mye_cgroup_cpus(char *list, size_t cap);
+/* The CPUs of the isolated partition this process is in. @return false: it is in none. */
+bool mye_cgroup_isolated(char *list, size_t cap);
 /* CPUs in the affinity of the calling thread; @p pinned: that CPU if it is one,
  * else -1. */
 uint32_t mye_affinity(int *pinned);

@@ -28,7 +28,7 @@ placed=$(count placed)
 code=$?
 [ "$code" -eq 0 ] || { echo "$placed"; exit "$code"; }
 echo "instructions: $plain without placement, $placed with"
-if [ -z "$plain" ] || [ "$plain" -lt 1000000 ]; then
+if [ -z "$plain" ] || [ "$plain" -lt 200000 ]; then
 	echo "FAIL: nothing was counted"
 	exit 1
 fi

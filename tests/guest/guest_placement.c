@@ -96,6 +96,12 @@ static void interleaving_is_refused_when_one_node_is_short(void)
 {
 	struct myelon_producer *p;
 
+	REFUSED(myelon_producer_create(&p, "spread",
+	                               &MYELON_RING_OPTS(.window = RING_WINDOW, INTERLEAVED,
+	                                                 .backing = MYELON_BACKING_SHM_THP)),
+	        -EINVAL);
+	CHECK_HAS(myelon_last_error(), "interleave");
+
 	CHECK_EQ(guest_pool_set(1, 1), 1);
 	REFUSED(myelon_producer_create(&p, "spread",
 	                               &MYELON_RING_OPTS(.window = RING_WINDOW, INTERLEAVED,
