@@ -61,6 +61,10 @@ function(myelon_register_test kind program)
     LABELS "${arg_LABELS}" TIMEOUT ${limit} SKIP_RETURN_CODE 77)
   if(arg_RESOURCE_LOCK)
     set_tests_properties(${arg_NAME} PROPERTIES RESOURCE_LOCK "${arg_RESOURCE_LOCK}")
+    if(arg_RESOURCE_LOCK MATCHES "hugepages")
+      # They count free pages; any ring of another test may take some, or give them back, meanwhile.
+      set_tests_properties(${arg_NAME} PROPERTIES RUN_SERIAL TRUE)
+    endif()
   endif()
   set(environment "MYELON_BUILD_DIR=${PROJECT_BINARY_DIR}"
     "MYELON_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
