@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include <myelon/wait.h>
+
 struct bench_clock {
 	bool tsc;
 	double ns_per_tick;
@@ -54,15 +56,10 @@ static inline uint64_t bench_ns_ticks(double ns)
 	return (uint64_t)(ns / bench_clock.ns_per_tick);
 }
 
+/* What the library does between two polls, so that base and subject do the same. */
 static inline void bench_pause(void)
 {
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("isb" ::: "memory");
-#else
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-#endif
+	myelon_relax();
 }
 
 /* The smallest step the clock was seen to make, ns. */

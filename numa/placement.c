@@ -70,7 +70,6 @@ static int node_of_cpu(struct mye_numa_want *want, uint32_t cpu)
 		mye_online_cpus(online, sizeof(online));
 		return mye_fail(-EINVAL, "there is no CPU %u: those online are %s", cpu, online);
 	}
-	want->cpu = (int32_t)cpu;
 	if (mye_numa_check(node) == 0)
 		return one_node(want, node);
 	return mye_fail(-EINVAL, "CPU %u is on NUMA node %d, which has no memory for this process",
@@ -139,7 +138,7 @@ static int several(struct mye_numa_want *want, uint64_t mask)
 int mye_numa_want(struct mye_numa_want *want, uint32_t mode, uint32_t node, uint32_t cpu,
                   uint64_t mask, bool strict)
 {
-	*want = (struct mye_numa_want){.mode = mode, .strict = strict, .node = -1, .cpu = -1};
+	*want = (struct mye_numa_want){.mode = mode, .strict = strict, .node = -1};
 	switch (mode) {
 	case MYELON_NUMA_ANY:
 		return 0;

@@ -40,7 +40,6 @@ struct mye_numa_want {
 	uint32_t mode; /* enum myelon_numa */
 	bool strict;   /* a page elsewhere is an error */
 	int32_t node;  /* the one node, -1: any or several */
-	int32_t cpu;   /* mode CPU: that CPU, else -1 */
 	uint32_t count;
 	struct mye_nodes nodes; /* empty: any */
 };

@@ -101,21 +101,29 @@ static int read_copy(struct mye_segment *seg, struct mye_control *c, const struc
 	return rc;
 }
 
+/* The same by name and the caller's options; drop_copy() in any case. */
+static int read_named(struct mye_segment *seg, struct mye_control *c, const char *name,
+                      const struct myelon_dir_opts *opts)
+{
+	struct myelon_dir_opts o;
+	struct mye_place place = {0};
+	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+
+	memset(seg, 0, sizeof(*seg));
+	*c = (struct mye_control){.dir_fd = -1, .fd = -1};
+	if (rc == 0)
+		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
+	return rc < 0 ? rc : read_copy(seg, c, &place);
+}
+
 int myelon_ring_describe(const char *name, const struct myelon_dir_opts *opts,
                          struct myelon_ring_info *info)
 {
-	struct myelon_dir_opts o;
 	struct myelon_ring_info own;
-	struct mye_place place = {0};
-	struct mye_segment seg = {0};
-	struct mye_control c = {0};
-	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+	struct mye_segment seg;
+	struct mye_control c;
+	int rc = read_named(&seg, &c, name, opts);
 
-	if (rc == 0)
-		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
-	if (rc < 0)
-		return rc;
-	rc = read_copy(&seg, &c, &place);
 	if (rc == 0) {
 		mye_segment_describe(&seg, &own);
 		rc = mye_info_write(info, &own, sizeof(own), "ring info");
@@ -128,21 +136,14 @@ int myelon_ring_consumers(const char *name, const struct myelon_dir_opts *opts,
                           myelon_consumer_fn fn, void *ctx)
 {
 	struct myelon_consumer_entry entry;
-	struct myelon_dir_opts o;
-	struct mye_place place = {0};
-	struct mye_segment seg = {0};
-	struct mye_control c = {0};
+	struct mye_segment seg;
+	struct mye_control c;
 	int rc;
 
 	if (!fn)
 		return mye_fail_static(-EINVAL,
 		                       "the function to be called for each consumer is NULL");
-	rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
-	if (rc == 0)
-		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
-	if (rc < 0)
-		return rc;
-	rc = read_copy(&seg, &c, &place);
+	rc = read_named(&seg, &c, name, opts);
 	for (uint32_t i = 0; rc == 0 && i < seg.header.max_consumers; i++)
 		if (mye_segment_entry(&seg, i, &entry))
 			rc = fn(ctx, &entry);
@@ -169,17 +170,10 @@ int myelon_ring_advice(const char *name, const struct myelon_dir_opts *opts, con
 {
 	uint32_t who = MYE_ADVISE_PRODUCER;
 	struct myelon_advice own;
-	struct myelon_dir_opts o;
-	struct mye_place place = {0};
-	struct mye_segment seg = {0};
-	struct mye_control c = {0};
-	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+	struct mye_segment seg;
+	struct mye_control c;
+	int rc = read_named(&seg, &c, name, opts);
 
-	if (rc == 0)
-		rc = mye_place_resolve(&place, name, o.shm_dir, o.hugetlb_dir);
-	if (rc < 0)
-		return rc;
-	rc = read_copy(&seg, &c, &place);
 	if (rc == 0 && id)
 		rc = find_id(&seg, id, &who);
 	if (rc == 0)

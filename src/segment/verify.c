@@ -11,7 +11,7 @@
 /* What the header says was asked for. */
 static struct mye_numa_want asked(const struct mye_header *h)
 {
-	struct mye_numa_want want = {.mode = h->numa, .node = h->node_asked, .cpu = -1};
+	struct mye_numa_want want = {.mode = h->numa, .node = h->node_asked};
 
 	want.nodes.word[0] = h->nodes_asked;
 	if (h->node_asked >= 64 && h->node_asked < MYE_NUMA_NODES)

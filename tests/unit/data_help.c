@@ -21,7 +21,7 @@ void prepare(void)
 	strcpy(place.name, "t");
 	data = (struct mye_data){.slot_size = 64,
 	                         .window = 1024,
-	                         .numa = {.node = -1, .cpu = -1},
+	                         .numa = {.node = -1},
 	                         .mode = 0600,
 	                         .fd = -1,
 	                         .place = &place};
