@@ -235,6 +235,34 @@ MYELON_API int myelon_consumer_stats(const struct myelon_consumer *c,
  * handlers too. */
 MYELON_API void myelon_consumer_interrupt(struct myelon_consumer *c);
 
+/** How a descriptor consumer is woken. Zero means default. */
+struct myelon_fd_opts {
+	uint32_t size;
+	uint32_t engine; /* enum myelon_engine; AUTO: the best that works here */
+};
+#define MYELON_FD_OPTS(...)                                                                        \
+	((struct myelon_fd_opts){.size = sizeof(struct myelon_fd_opts), __VA_ARGS__})
+
+/**
+ * A descriptor for an event loop (epoll, poll, select, libuv, asyncio, io_uring): readable when there
+ * is something to peek, or when the producer closed or died. When it is, call peek with MYELON_TRY,
+ * and release, until it returns -EAGAIN: that call clears the descriptor and arms it again. So level and edge
+ * triggered loops both work. It may become readable without reason (at most about once a second while
+ * nothing comes); then peek returns -EAGAIN at once.
+ *
+ * The first call makes it, later ones return the same (@p opts are then ignored). It belongs to the
+ * handle and ends with it; only wait for it, never read it. Waiting calls still work. While messages
+ * stream, a peek that would return -EAGAIN looks for some us longer, at most what arming costs.
+ *
+ * @return the descriptor; -ENOTSUP (the engine asked for is not to be had, the sentence says why);
+ * -EMFILE; -ENOMEM; -EINVAL; -EPERM (after fork).
+ */
+MYELON_API int myelon_consumer_fd(struct myelon_consumer *c, const struct myelon_fd_opts *opts);
+
+/** What wakes it now: MYELON_ENGINE_URING, MYELON_ENGINE_DIRECT or MYELON_ENGINE_PROXY; AUTO: it has no
+ * descriptor. */
+MYELON_API enum myelon_engine myelon_consumer_fd_engine(const struct myelon_consumer *c);
+
 /* Exported twins of the inline functions, for other languages. */
 MYELON_API int myelon_peek_fn(struct myelon_consumer *c, uint32_t max, int64_t deadline,
                               struct myelon_view *view);

@@ -29,6 +29,7 @@
 #include <myelon/export.h>
 #include <myelon/frame.h>
 #include <myelon/hugepages.h>
+#include <myelon/keeper.h>
 #include <myelon/log.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>
@@ -37,5 +38,6 @@
 #include <myelon/ring.h>
 #include <myelon/version.h>
 #include <myelon/wait.h>
+#include <myelon/waitset.h>
 
 #endif

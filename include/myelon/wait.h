@@ -37,6 +37,27 @@ enum myelon_wait {
 	MYELON_WAIT_SLEEP = 4,
 	/** Sleep in the kernel until woken; costs nothing while idle. */
 	MYELON_WAIT_PARK = 5,
+	/** Shown for a consumer whose descriptor is in somebody's event loop
+   * (myelon_consumer_fd()); cannot be asked for. */
+	MYELON_WAIT_FD = 6,
+};
+
+/**
+ * What a sleep over several things is made of. The environment variable MYELON_ENGINE ("uring",
+ * "epoll", "direct", "proxy") takes the place of MYELON_ENGINE_AUTO.
+ */
+enum myelon_engine {
+	/** The first that works, in the order of this list. */
+	MYELON_ENGINE_AUTO = 0,
+	/** io_uring: it waits for doorbells itself (Linux 6.7). */
+	MYELON_ENGINE_URING = 1,
+	/** epoll, eventfd and futex_waitv. For a descriptor consumer: DIRECT. */
+	MYELON_ENGINE_EPOLL = 2,
+	/** Descriptor consumers: an eventfd that the producer took over and writes; PROXY until then. */
+	MYELON_ENGINE_DIRECT = 3,
+	/** Descriptor consumers: this process's keeper thread sleeps on the doorbell and writes the
+   * eventfd. Always possible; two wakes instead of one. */
+	MYELON_ENGINE_PROXY = 4,
 };
 
 /** A short stall between two polls: PAUSE on x86, ISB on arm64 (where YIELD does nothing on common
@@ -58,12 +79,18 @@ MYELON_API int64_t myelon_now(void);
 /** The deadline @p ns from now; saturates; 0 or less is one that has passed. */
 MYELON_API int64_t myelon_deadline_after(int64_t ns);
 
-/** "adaptive", "spin", "spin-pause", "yield", "sleep", "park"; NULL for an
+/** "adaptive", "spin", "spin-pause", "yield", "sleep", "park", "fd"; NULL for an
  * unknown value. */
 MYELON_API const char *myelon_wait_name(enum myelon_wait wait);
 
 /** The strategy of a name of myelon_wait_name(), or -EINVAL. */
 MYELON_API int myelon_wait_parse(const char *name);
+
+/** "auto", "uring", "epoll", "direct", "proxy"; NULL for an unknown value. */
+MYELON_API const char *myelon_engine_name(enum myelon_engine engine);
+
+/** The engine of a name of myelon_engine_name(), or -EINVAL. */
+MYELON_API int myelon_engine_parse(const char *name);
 
 #ifdef __cplusplus
 }

@@ -62,9 +62,19 @@ const char *myelon_strerror(int err)
 }
 
 static const char *const wait_names[] = {
-	[MYELON_WAIT_ADAPTIVE] = "adaptive",     [MYELON_WAIT_SPIN] = "spin",
-	[MYELON_WAIT_SPIN_PAUSE] = "spin-pause", [MYELON_WAIT_YIELD] = "yield",
-	[MYELON_WAIT_SLEEP] = "sleep",           [MYELON_WAIT_PARK] = "park",
+	[MYELON_WAIT_ADAPTIVE] = "adaptive",
+	[MYELON_WAIT_SPIN] = "spin",
+	[MYELON_WAIT_SPIN_PAUSE] = "spin-pause",
+	[MYELON_WAIT_YIELD] = "yield",
+	[MYELON_WAIT_SLEEP] = "sleep",
+	[MYELON_WAIT_PARK] = "park",
+	[MYELON_WAIT_FD] = "fd",
+};
+
+static const char *const engine_names[] = {
+	[MYELON_ENGINE_AUTO] = "auto",   [MYELON_ENGINE_URING] = "uring",
+	[MYELON_ENGINE_EPOLL] = "epoll", [MYELON_ENGINE_DIRECT] = "direct",
+	[MYELON_ENGINE_PROXY] = "proxy",
 };
 
 static const char *const backing_names[] = {
@@ -92,14 +102,27 @@ const char *myelon_wait_name(enum myelon_wait wait)
 	return name_of(wait_names, COUNT(wait_names), (unsigned int)wait);
 }
 
-int myelon_wait_parse(const char *name)
+static int value_of(const char *const *names, size_t count, const char *name)
 {
-	size_t i;
-
-	for (i = 0; name && i < COUNT(wait_names); i++)
-		if (!strcmp(name, wait_names[i]))
+	for (size_t i = 0; name && i < count; i++)
+		if (!strcmp(name, names[i]))
 			return (int)i;
 	return -EINVAL;
+}
+
+int myelon_wait_parse(const char *name)
+{
+	return value_of(wait_names, COUNT(wait_names), name);
+}
+
+const char *myelon_engine_name(enum myelon_engine engine)
+{
+	return name_of(engine_names, COUNT(engine_names), (unsigned int)engine);
+}
+
+int myelon_engine_parse(const char *name)
+{
+	return value_of(engine_names, COUNT(engine_names), name);
 }
 
 const char *myelon_backing_name(enum myelon_backing backing)

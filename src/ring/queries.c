@@ -21,6 +21,9 @@ int mye_opened_before_fork(const char *call)
 
 int mye_wait_check(uint32_t wait)
 {
+	if (wait == MYELON_WAIT_FD)
+		return mye_fail_static(-EINVAL, "wait strategy fd cannot be asked for; attach with "
+		                                "another and call myelon_consumer_fd()");
 	if (myelon_wait_name((enum myelon_wait)wait))
 		return 0;
 	return mye_fail(-EINVAL, "wait strategy %u is unknown", wait);

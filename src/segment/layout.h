@@ -136,7 +136,7 @@ struct mye_producer_page {
 
 /* Bits of parked. */
 #define MYE_PARKED_FUTEX 1u
-#define MYE_PARKED_FD 2u /* later: a sleeper waits on a descriptor */
+#define MYE_PARKED_FD 2u /* a sleeper waits on a descriptor: look for armed entries */
 
 /* Page 2: words several processes write. */
 struct mye_shared_page {
@@ -181,6 +181,10 @@ enum mye_entry_state {
 #define MYE_STATE_OF(word) ((enum mye_entry_state)((word)&0xff))
 #define MYE_GEN_OF(word) ((uint64_t)(word) >> 8)
 
+/* The answer to an offer; the other bits are the low half of the epoch it was given in. */
+#define MYE_ADOPTED(epoch, offer) (((uint64_t)(epoch)&0x7fffffffu) << 32 | (uint64_t)(offer))
+#define MYE_ADOPTED_REFUSED (1ull << 63)
+
 /*
  * Consumer table entry. There are max_consumers of them and one more, the last,
  * for the hold. Everything but evicted and state is written only by whoever
@@ -194,10 +198,15 @@ struct mye_entry {
 		uint32_t wait;       /* consumer; tools */
 		uint32_t parked;     /* consumer; tools, spinners counting CPUs: 1 asleep */
 		uint32_t automatic;  /* consumer: the id is ad_<index> */
-		uint32_t armed;      /* later: its wake goes by descriptor */
+		uint32_t armed; /* consumer 1, producer 0: asleep on a descriptor that is offered */
 		uint64_t
 			released_ns; /* consumer at detach, CLOCK_REALTIME: whose place is taken first */
-		uint64_t counters[8]; /* later */
+		uint32_t engine; /* consumer; tools: enum myelon_engine of its descriptor, 0 none */
+		uint32_t offer;  /* consumer; producer: number of its offer, 0 none */
+		int32_t wake_fd; /* consumer; producer: the eventfd offered, in the consumer's process */
+		uint32_t reserved; /* 0 */
+		uint64_t adopted;  /* producer; consumer: MYE_ADOPTED() of the offer it answered */
+		uint64_t counters[5]; /* later */
 	} MYE_ALIGNED slow;
 	struct {
 		char id[MYE_ID_BYTES]; /* NUL-terminated */

@@ -28,6 +28,7 @@ static uint32_t burst_of(enum myelon_wait strategy)
 	case MYELON_WAIT_YIELD:
 	case MYELON_WAIT_SLEEP:
 	case MYELON_WAIT_PARK:
+	case MYELON_WAIT_FD:
 		break;
 	}
 	return 1;

@@ -315,10 +315,14 @@ Test(names, every_constant_has_one_and_unknown_values_have_none)
 {
 	int i;
 
-	for (i = MYELON_WAIT_ADAPTIVE; i <= MYELON_WAIT_PARK; i++)
+	for (i = MYELON_WAIT_ADAPTIVE; i <= MYELON_WAIT_FD; i++)
 		cr_assert_eq(myelon_wait_parse(myelon_wait_name((enum myelon_wait)i)), i);
-	cr_assert_null(myelon_wait_name((enum myelon_wait)(MYELON_WAIT_PARK + 1)));
+	cr_assert_null(myelon_wait_name((enum myelon_wait)(MYELON_WAIT_FD + 1)));
 	cr_assert_null(myelon_wait_name((enum myelon_wait) - 1));
+	for (i = MYELON_ENGINE_AUTO; i <= MYELON_ENGINE_PROXY; i++)
+		cr_assert_eq(myelon_engine_parse(myelon_engine_name((enum myelon_engine)i)), i);
+	cr_assert_null(myelon_engine_name((enum myelon_engine)(MYELON_ENGINE_PROXY + 1)));
+	cr_assert_eq(myelon_engine_parse("kqueue"), -EINVAL);
 	cr_assert_eq(myelon_wait_parse("sometimes"), -EINVAL);
 	cr_assert_eq(myelon_wait_parse(NULL), -EINVAL);
 	for (i = MYELON_BACKING_AUTO; i <= MYELON_BACKING_MEMFD; i++)

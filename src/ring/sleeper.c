@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include "ring/sleeper.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "ring/gate.h"
+#include "ring/peer.h"
+#include "sys/sys.h"
+
+const uint32_t *mye_consumer_bell(const struct mye_consumer *c)
+{
+	return &c->seg.shared->bell.doorbell;
+}
+
+const uint32_t *mye_producer_bell(const struct mye_producer *p)
+{
+	return &p->seg.shared->space.bell;
+}
+
+void mye_consumer_announce(struct mye_consumer *c, uint32_t flags)
+{
+	uint32_t *parked = &c->seg.shared->park.parked;
+
+	mye_point();
+	/* Seq_cst: pairs with the publisher's exchange; with the barrier that follows, the look sees
+	   every publish whose publisher did not see the flag (docs/ordering.md). */
+	__atomic_fetch_or(parked, flags, __ATOMIC_SEQ_CST);
+	mye_point();
+}
+
+void mye_producer_announce(struct mye_producer *p, uint32_t n)
+{
+	int64_t need = p->hot.next + n - 1 - (int64_t)p->seg.header.window;
+
+	mye_point();
+	__atomic_store_n(&p->seg.producer->space.space_target, need, __ATOMIC_RELAXED);
+	mye_point();
+}
+
+void mye_producer_withdraw(struct mye_producer *p)
+{
+	__atomic_store_n(&p->seg.producer->space.space_target, INT64_MAX, __ATOMIC_RELAXED);
+}
+
+bool mye_sleepers_barrier(bool full_only)
+{
+	bool called = full_only || mye_membarrier() == 0;
+
+	/* Pairs with the fence of publish and release in full mode (docs/ordering.md). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return called;
+}
+
+/* Nothing new: is that because the producer is gone? */
+static int verdict(struct mye_consumer *c)
+{
+	int v = mye_peer_ask(&c->peer, &c->seg);
+	int64_t published;
+
+	if (v == 0)
+		return 0;
+	/* Acquire: pairs with the release store in myelon_publish(). */
+	published = __atomic_load_n(c->hot.published, __ATOMIC_ACQUIRE);
+	return published != c->hot.next - 1 ? mye_consumer_look(c, false)
+	                                    : mye_peer_confirm(&c->peer, &c->seg, v);
+}
+
+int mye_consumer_look(struct mye_consumer *c, bool ask)
+{
+	uint64_t have;
+
+	if (__atomic_load_n(&c->interrupted, __ATOMIC_RELAXED))
+		return -ECANCELED;
+	if (__atomic_load_n(c->hot.evicted, __ATOMIC_RELAXED) >= c->hot.generation)
+		return -ESTALE;
+	/* Acquire: pairs with the release store in myelon_publish(). */
+	have = (uint64_t)__atomic_load_n(c->hot.published, __ATOMIC_ACQUIRE) -
+	       (uint64_t)(c->hot.next - 1);
+	if (have > c->hot.mask + 1)
+		return -EPROTO;
+	if (have > 0)
+		return have > INT32_MAX ? INT32_MAX : (int)have;
+	if (ask || mye_peer_changed(&c->peer, &c->seg))
+		return verdict(c);
+	return 0;
+}
+
+int mye_producer_look(struct mye_producer *p, uint32_t n)
+{
+	if (__atomic_load_n(&p->interrupted, __ATOMIC_RELAXED))
+		return -ECANCELED;
+	return (uint64_t)(p->hot.end - p->hot.next) >= n || mye_gate_extend(p, n, true);
+}

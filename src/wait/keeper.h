@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * The keeper: the one sleeping thread of a process, or the application in its place
+ * (<myelon/keeper.h>). It waits on one mye_loop and calls whoever asked for what came.
+ *
+ * Everything of a task runs on the keeper's thread, so tasks need no locks among themselves. Others
+ * reach it by mye_keeper_call() only.
+ */
+#ifndef MYE_WAIT_KEEPER_H
+#define MYE_WAIT_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mye_loop;
+
+/*
+ * One thing the keeper waits for; part of its owner's memory. All of it is used on the keeper's thread only.
+ */
+struct mye_task {
+	/* Something came; @p events as in loop.h. */
+	void (*ready)(struct mye_task *t, uint32_t events);
+	/* The deadline passed; it is cleared before the call. */
+	void (*expired)(struct mye_task *t);
+	int64_t deadline; /* absolute, MYELON_FOREVER: none */
+	uint64_t tag;     /* the keeper's */
+	struct mye_task *next, *prev;
+};
+
+/*
+ * Need the keeper from now on: the first starts the thread, unless the application drives it.
+ * @return 0; -EAGAIN, -ENOMEM, -EMFILE with a sentence. Every success is undone by one drop; the last ends the thread.
+ */
+int mye_keeper_hold(void);
+void mye_keeper_drop(void);
+
+/*
+ * Run fn(arg) on the keeper's thread and wait for it. Between hold and drop only, and not from a task. When the
+ * application drives the keeper, it runs in the caller, with the keeper kept from servicing meanwhile.
+ * @return what fn returned.
+ */
+int mye_keeper_call(int (*fn)(void *arg), void *arg);
+
+/* Is there a thread of its own, which can own leases? */
+bool mye_keeper_is_thread(void);
+
+/* On the keeper's thread: one word or one descriptor per task, or only a deadline. */
+int mye_task_word(struct mye_task *t, const uint32_t *word);
+int mye_task_fd(struct mye_task *t, int fd, uint32_t events);
+int mye_task_timer(struct mye_task *t);
+void mye_task_end(struct mye_task *t);
+
+#endif
