@@ -9,6 +9,7 @@
 #include "base/handle.h"
 #include "base/opts.h"
 #include "numa/pinning.h"
+#include "ring/adopt.h"
 #include "ring/call.h"
 #include "ring/coordination.h"
 #include "ring/gate.h"
@@ -207,6 +208,7 @@ static void give_back(struct mye_producer *p, bool closed)
 		/* Release: pairs with the acquire load of the state in consumers. */
 		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
 		                 __ATOMIC_RELEASE);
+	mye_adoption_close(p);
 	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
 	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
 	handle_drop(p);
@@ -300,6 +302,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 	mye_point();
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
+	mye_adoption_close(p);
 	handle_drop(p);
 }
 
@@ -375,11 +378,17 @@ void myelon_producer_wake(struct myelon_producer *hot)
 {
 	struct mye_producer *p = mye_producer_of(hot);
 	struct mye_shared_page *sh = p->seg.shared;
+	uint32_t flags;
 
 	mye_point();
 	/* Acq_rel: pairs with the fetch_or of a parking consumer; one wake per announcement. */
-	if (__atomic_exchange_n(&sh->park.parked, 0, __ATOMIC_ACQ_REL) == 0)
+	flags = __atomic_exchange_n(&sh->park.parked, 0, __ATOMIC_ACQ_REL);
+	if (flags == 0)
 		return;
 	p->waiter.stats.wakes++;
-	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	mye_raise_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	if ((flags & MYE_PARKED_FD) && mye_adopted_wake(p))
+		flags |= MYE_PARKED_FUTEX;
+	if (flags & MYE_PARKED_FUTEX)
+		mye_futex_wake_all(&sh->bell.doorbell);
 }

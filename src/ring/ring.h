@@ -59,6 +59,7 @@ struct mye_producer {
 	uint32_t soft_reached;   /* how often in a row that was reached in time */
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	uint64_t alerts;
+	struct mye_adoption *adoption; /* NULL until a consumer sleeps on a descriptor (adopt.c) */
 };
 
 /* What a reader knows of the producer's life (peer.c). */
@@ -67,6 +68,9 @@ struct mye_peer {
 	int verdict;      /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
 	int64_t asked_ns; /* when its lock was last asked for */
 };
+
+struct mye_descriptor;
+struct mye_adoption;
 
 struct mye_consumer {
 	struct myelon_consumer hot;
@@ -85,6 +89,7 @@ struct mye_consumer {
 	struct mye_peer peer;
 	uint64_t lost;
 	uint64_t alerts;
+	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
 	char id[MYE_ID_BYTES];
 };
 
