@@ -22,37 +22,6 @@
 
 enum { TAG_BELL = 1, TAG_PEER, TAG_CAP };
 
-struct mye_descriptor {
-	enum myelon_engine engine; /* URING, DIRECT or PROXY: as chosen */
-	struct mye_consumer *c;
-	int fd;      /* what the user waits for; the loop's with uring, else our eventfd */
-	int cap_fd;  /* uring: readable once a second */
-	int peer_fd; /* uring: pidfd of the producer, -1 */
-	struct mye_loop *loop;
-	uint64_t watched_epoch; /* whose producer peer_fd, or the keeper, watches */
-	bool watched;
-	uint64_t refused_epoch; /* in which the handover by socket was tried */
-	uint32_t offer;
-
-	/* Looking for a while before arming, where that brings something. */
-	int64_t armed_ns; /* when it was armed last */
-	int64_t cost_ns;  /* what arming and a wake cost, about */
-	uint32_t spin_skip, spin_backoff;
-
-	/* Shared with the keeper's thread, relaxed; what matters is ordered by the descriptor. */
-	int64_t asleep_at;    /* next when it was armed, -1: it was not */
-	uint32_t asleep_bell; /* the doorbell then: as long as it did not move nobody woke us */
-	uint32_t ask;         /* the producer may be dead */
-	uint32_t denied;      /* no barrier: caps are short */
-	uint32_t caps, caps_found;
-
-	/* On the keeper's thread. */
-	struct mye_task bell, peer, cap;
-	struct mye_handover link;
-	int watch_fd; /* pidfd, -1 */
-	bool suspect; /* cap: a message is there and nobody rang; a moment later still? */
-};
-
 static struct mye_entry *entry_of(const struct mye_consumer *c)
 {
 	return &c->seg.entries[c->index];
@@ -62,136 +31,6 @@ static uint64_t load_epoch(const struct mye_consumer *c)
 {
 	/* Acquire: pairs with the release store of a new producer (announce_takeover). */
 	return __atomic_load_n(&c->seg.producer->slow.epoch, __ATOMIC_ACQUIRE);
-}
-
-/* On the keeper's thread: the proxy. */
-
-static void poke(struct mye_descriptor *d)
-{
-	__atomic_fetch_add(&mye_keeper_counts()->wakes, 1, __ATOMIC_RELAXED);
-	mye_eventfd_signal(d->fd);
-}
-
-static void bell_rang(struct mye_task *t, uint32_t events)
-{
-	(void)events;
-	poke(MYE_CONTAINER(t, struct mye_descriptor, bell));
-}
-
-static void producer_ended(struct mye_descriptor *d)
-{
-	__atomic_store_n(&d->ask, 1, __ATOMIC_RELAXED);
-	poke(d);
-}
-
-static void peer_ended(struct mye_task *t, uint32_t events)
-{
-	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, peer);
-
-	(void)events;
-	mye_task_end(t);
-	producer_ended(d);
-}
-
-static void link_ended(struct mye_handover *h)
-{
-	producer_ended(MYE_CONTAINER(h, struct mye_descriptor, link));
-}
-
-static bool unheard(const struct mye_descriptor *d)
-{
-	const struct mye_consumer *c = d->c;
-
-	return __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_RELAXED) !=
-	               __atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) - 1 &&
-	       __atomic_load_n(mye_consumer_bell(c), __ATOMIC_RELAXED) ==
-	               __atomic_load_n(&d->asleep_bell, __ATOMIC_RELAXED);
-}
-
-/* Once a second: was a wake lost (its publisher killed or stopped), or has the producer died unseen? */
-static void cap_passed(struct mye_task *t)
-{
-	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, cap);
-	const struct mye_segment *seg = &d->c->seg;
-	bool was_suspect = d->suspect;
-	int64_t wait = MYE_CAP_NS;
-
-	d->suspect = false;
-	if (__atomic_load_n(&d->denied, __ATOMIC_RELAXED))
-		wait = MYE_NO_BARRIER_CAP_NS;
-	if (__atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) >= 0) {
-		if (unheard(d) && !was_suspect) {
-			d->suspect = true;
-			wait = MYE_NO_BARRIER_CAP_NS;
-		} else if (unheard(d)) {
-			__atomic_fetch_add(&d->caps_found, !d->denied, __ATOMIC_RELAXED);
-			poke(d);
-		} else if (!d->denied &&
-		           __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED) ==
-		                   MYE_PRODUCER_OPEN &&
-		           mye_role_held(seg, MYE_LOCK_PRODUCER) == 0) {
-			producer_ended(d);
-		}
-		__atomic_fetch_add(&d->caps, !was_suspect && !d->denied, __ATOMIC_RELAXED);
-	}
-	t->deadline = mye_now() + wait;
-}
-
-static void unwatch(struct mye_descriptor *d)
-{
-	mye_task_end(&d->peer);
-	mye_fork_close(d->watch_fd);
-	d->watch_fd = -1;
-}
-
-/* Watch the producer of the present epoch, where its process can be seen. */
-static int watch(void *arg)
-{
-	struct mye_descriptor *d = arg;
-
-	unwatch(d);
-	mye_fork_enter();
-	d->watch_fd = mye_fork_keep(mye_pidfd_open(&d->c->seg.producer->identity));
-	mye_fork_leave();
-	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
-		unwatch(d);
-	return 0;
-}
-
-static int hand_over(void *arg)
-{
-	struct mye_descriptor *d = arg;
-
-	return mye_handover_offer(&d->link, &d->c->seg, d->c->index, d->offer, d->fd);
-}
-
-static int proxy_begin(void *arg)
-{
-	struct mye_descriptor *d = arg;
-	int rc;
-
-	d->bell = (struct mye_task){.ready = bell_rang, .deadline = MYELON_FOREVER};
-	d->peer = (struct mye_task){.ready = peer_ended, .deadline = MYELON_FOREVER};
-	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
-	d->link.ended = link_ended;
-	rc = mye_task_word(&d->bell, mye_consumer_bell(d->c));
-	if (rc < 0)
-		return rc;
-	mye_task_timer(&d->cap);
-	__atomic_fetch_add(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
-	return watch(d);
-}
-
-static int proxy_end(void *arg)
-{
-	struct mye_descriptor *d = arg;
-
-	mye_handover_withdraw(&d->link);
-	unwatch(d);
-	mye_task_end(&d->bell);
-	mye_task_end(&d->cap);
-	__atomic_fetch_sub(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
-	return 0;
 }
 
 /* On the consumer's thread. */
@@ -287,7 +126,7 @@ static int open_eventfd(struct mye_descriptor *d)
 	if (rc < 0)
 		mye_fail(rc, "no descriptor for consumer %s: %s", d->c->id, myelon_strerror(rc));
 	else
-		rc = mye_keeper_call(proxy_begin, d);
+		rc = mye_keeper_call(mye_proxy_begin, d);
 	if (rc < 0) {
 		mye_fork_close(d->fd);
 		d->fd = -1;
@@ -379,7 +218,8 @@ static bool clear(struct mye_descriptor *d)
 			mye_timerfd_clear(d->cap_fd);
 			d->caps += !d->denied;
 			d->caps_found += !d->denied && d->asleep_at >= 0 &&
-			                 d->c->hot.next != d->asleep_at && unheard(d);
+			                 d->c->hot.next != d->asleep_at &&
+			                 mye_descriptor_unheard(d);
 			ask = true;
 		} else if (events[i].tag == TAG_PEER) {
 			mye_loop_remove(d->loop, TAG_PEER);
@@ -401,7 +241,7 @@ static void follow(struct mye_descriptor *d)
 	if (d->loop)
 		watch_with_loop(d);
 	else if (d->watched)
-		mye_keeper_call(watch, d);
+		mye_keeper_call(mye_proxy_watch, d);
 	d->watched = true;
 	d->watched_epoch = epoch;
 }
@@ -419,19 +259,11 @@ static uint32_t flags_of(struct mye_descriptor *d)
 	if (d->refused_epoch != epoch &&
 	    __atomic_load_n(&e->slow.adopted, __ATOMIC_RELAXED) == refused) {
 		d->refused_epoch = epoch;
-		mye_keeper_call(hand_over, d);
+		mye_keeper_call(mye_proxy_hand_over, d);
 	}
 	/* Ordered before the flag by its seq_cst or: who takes the flag finds the mark. */
 	__atomic_store_n(&e->slow.armed, 1, __ATOMIC_RELAXED);
 	return MYE_PARKED_FD | (adopted(d) ? 0 : MYE_PARKED_FUTEX);
-}
-
-static int shorten_cap(void *arg)
-{
-	struct mye_descriptor *d = arg;
-
-	d->cap.deadline = mye_now() + MYE_NO_BARRIER_CAP_NS;
-	return 0;
 }
 
 /* The heavy side has no barrier: nobody may rely on being woken. */
@@ -444,7 +276,7 @@ static void no_barrier(struct mye_descriptor *d)
 		mye_timerfd_set(d->cap_fd, mye_now() + MYE_NO_BARRIER_CAP_NS,
 		                MYE_NO_BARRIER_CAP_NS);
 	else
-		mye_keeper_call(shorten_cap, d);
+		mye_keeper_call(mye_proxy_shorten_cap, d);
 }
 
 static void learn_cost(struct mye_descriptor *d, int64_t begun)
@@ -517,7 +349,7 @@ void mye_descriptor_close(struct mye_consumer *c)
 		mye_fork_close(d->peer_fd);
 		mye_fork_close(d->cap_fd);
 	} else {
-		mye_keeper_call(proxy_end, d);
+		mye_keeper_call(mye_proxy_end, d);
 		mye_keeper_drop();
 		mye_fork_close(d->fd);
 	}
