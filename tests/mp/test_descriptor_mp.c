@@ -382,7 +382,7 @@ Test(descriptor_mp, something_else_under_the_name_leaves_the_proxy_at_work, .tim
 	cr_assert_eq(unlink(path), 0);
 }
 
-static int sleep_on_descriptor(void *arg)
+_Noreturn static int sleep_on_descriptor(void *arg)
 {
 	struct sender *s = arg;
 	struct reader r;
