@@ -175,6 +175,27 @@ uint32_t mye_affinity(int *pinned);
 uint32_t mye_usable_cpus(int *pinned, bool *quota);
 int mye_current_node(void); /* NUMA node of the running CPU, 0 if unknown */
 
+/*
+ * Processes as descriptors (pidfd.c), readable once the process has ended. Of a pid: @return the
+ * descriptor, -ESRCH, -ENOTSUP (no pidfds here), -EMFILE. Of an identity in shared memory: also -ESRCH
+ * if that process is gone and its pid somebody else's, -EXDEV (its pids are not ours: another
+ * namespace, another boot), -EACCES (who has that pid now is not to be found out).
+ */
+int mye_pidfd_open(pid_t pid);
+int mye_pidfd_of(const struct mye_identity *who);
+/* Of an open pidfd: its inode, 0 before 6.9, where all have the same. */
+uint64_t mye_pidfd_inode(int fd);
+void mye_boot_id(uint64_t out[2]); /* 0, 0: unknown */
+/* When a process began, in clock ticks since boot; 0: unknown. @p pid 0: we. */
+uint64_t mye_start_ticks(uint32_t pid);
+/* Inode of our pid namespace; 0: unknown. */
+uint64_t mye_pid_namespace(void);
+
+/* A timer as a descriptor (timer.c): readable from @p at on (absolute; INT64_MAX: never). Setting it
+ * anew makes it unreadable. */
+int mye_timerfd_create(void);
+int mye_timerfd_set(int fd, int64_t at);
+
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */
 struct mye_watch;
