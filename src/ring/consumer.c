@@ -131,6 +131,7 @@ void myelon_consumer_close(struct myelon_consumer *hot)
 		mye_handle_free(c, sizeof(*c));
 		return;
 	}
+	mye_member_leave(c->member);
 	hot->end = hot->held = hot->next;
 	c->magic = 0;
 	mye_leave_ring(&c->seg, c->index, hot->generation, hot->next - 1);
