@@ -196,6 +196,59 @@ uint64_t mye_pid_namespace(void);
 int mye_timerfd_create(void);
 int mye_timerfd_set(int fd, int64_t at);
 
+/* An eventfd (event.c), not blocking. Poke makes it readable (async-signal-safe); drain makes it not
+ * readable. @return drain: it was. */
+int mye_event_open(void);
+void mye_event_poke(int fd);
+bool mye_event_drain(int fd);
+
+/* epoll. Wait: not retried; deadline as in <myelon/wait.h>. @return how many, 0 after the deadline. */
+struct epoll_event;
+int mye_epoll_open(void);
+int mye_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
+int mye_epoll_change(int epoll, int fd, uint32_t events, uint64_t data);
+int mye_epoll_remove(int epoll, int fd);
+int mye_epoll_wait(int epoll, int64_t deadline, struct epoll_event *events, int max);
+
+/*
+ * mye_futex_wait() for several: until one differs or is woken. @return 0 (which one is for the caller to
+ * see), -EAGAIN, -EINTR, -ETIMEDOUT, -EFAULT; -ENOSYS: before Linux 5.16, or denied.
+ */
+#define MYE_FUTEX_WAITV_MAX 128
+struct mye_futex {
+	const uint32_t *word;
+	uint32_t value;
+};
+int mye_futex_waitv(const struct mye_futex *words, unsigned int n, int64_t deadline);
+
+/*
+ * io_uring (uring.c) for futex waits and polls of one thread, the one that opened it; in any other
+ * enter and submit return -EEXIST. Completions signal @p event_fd, unless it is negative.
+ * @return open: the ring's descriptor, which close gives back for the caller to close; -ENOTSUP: built
+ * without liburing; -EOPNOTSUPP: before Linux 6.7; -EINVAL: before 6.1; -EPERM, -EACCES, -ENOSYS: denied
+ * or not there; -EMFILE; -ENOMEM.
+ */
+struct mye_uring;
+int mye_uring_open(struct mye_uring **out, int event_fd);
+int mye_uring_close(struct mye_uring *r);
+/* Queue a request. @p data comes back when it is done. @return 0; -EAGAIN: submit first. */
+int mye_uring_futex(struct mye_uring *r, const uint32_t *word, uint32_t value, uint64_t data);
+int mye_uring_poll(struct mye_uring *r, int fd, uint32_t events, uint64_t data); /* once */
+int mye_uring_cancel(struct mye_uring *r, uint64_t which, uint64_t data);
+/* Nothing is queued, and nothing is done that was not reaped. No system call. */
+bool mye_uring_is_idle(struct mye_uring *r);
+int mye_uring_submit(struct mye_uring *r);
+/* Submit, and wait until something is done or the deadline. @return 0, -ETIMEDOUT, -EINTR (not
+ * retried), -EEXIST, or another negative errno. */
+int mye_uring_enter(struct mye_uring *r, int64_t deadline);
+/* What is done; no more is there when it returns 0. */
+#define MYE_URING_REAP 32
+struct mye_uring_done {
+	uint64_t data;
+	int32_t result;
+};
+int mye_uring_reap(struct mye_uring *r, struct mye_uring_done *done, int max);
+
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */
 struct mye_watch;
