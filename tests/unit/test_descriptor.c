@@ -386,6 +386,7 @@ Test(descriptor, of_a_framed_consumer_tells_of_messages)
 
 Test(descriptor, the_engine_is_chosen_by_option_and_environment_and_shown)
 {
+	struct myelon_consumer *other;
 	struct pair t;
 
 	kit_ring_name(t.name, "fd");
@@ -402,9 +403,9 @@ Test(descriptor, the_engine_is_chosen_by_option_and_environment_and_shown)
 	cr_assert_eq(myelon_consumer_fd_engine(t.c), MYELON_ENGINE_PROXY);
 	unsetenv("MYELON_ENGINE");
 	cr_assert_eq(
-		myelon_consumer_attach(&t.c, t.name, &MYELON_ATTACH_OPTS(.wait = MYELON_WAIT_FD)),
+		myelon_consumer_attach(&other, t.name, &MYELON_ATTACH_OPTS(.wait = MYELON_WAIT_FD)),
 		-EINVAL);
-	myelon_producer_close(t.p);
+	close_pair(&t);
 }
 
 static int use_in_child(void *arg)
