@@ -176,7 +176,9 @@ static int look_for_a_while(struct mye_descriptor *d)
 		woken = (int64_t)__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
 	                d->armed_ns;
 
-	if (woken <= 0 || woken > d->cost_ns || c->waiter.cpus < 2)
+	if (!d->premature && (woken <= 0 || woken > d->cost_ns))
+		return 0;
+	if (c->waiter.cpus < 2)
 		return 0;
 	if (d->spin_skip) {
 		d->spin_skip--;
@@ -194,6 +196,7 @@ static int look_for_a_while(struct mye_descriptor *d)
 			myelon_relax();
 		}
 	} while (mye_now() < until);
+	d->premature = false;
 	d->spin_skip = d->spin_backoff;
 	if (d->spin_backoff < SPIN_BACKOFF_MAX)
 		d->spin_backoff *= 2;
@@ -311,7 +314,8 @@ int mye_descriptor_arm(struct mye_consumer *c)
 	if (d->loop)
 		mye_loop_arm(d->loop);
 	if (rc > 0) {
-		/* There is something, and it was cleared. */
+		/* There is something, and it was cleared; and the next publish pays for a wake in vain. */
+		d->premature = true;
 		__atomic_store_n(&d->asleep_at, -1, __ATOMIC_RELAXED);
 		if (d->loop)
 			mye_loop_wake(d->loop);

@@ -32,6 +32,7 @@ struct mye_descriptor {
 	int64_t armed_ns; /* when it was armed last */
 	int64_t cost_ns;  /* what arming and a wake cost, about */
 	uint32_t spin_skip, spin_backoff;
+	bool premature; /* the last arm found something at once */
 
 	/* Shared with the keeper's thread, relaxed; what matters is ordered by the descriptor. */
 	int64_t asleep_at;    /* next when it was armed, -1: it was not */
