@@ -239,6 +239,9 @@ MYELON_API void myelon_consumer_interrupt(struct myelon_consumer *c);
 struct myelon_fd_opts {
 	uint32_t size;
 	uint32_t engine; /* enum myelon_engine; AUTO: the best that works here */
+	/* A peek that finds nothing looks for so long before it arms; 0: as long as arming costs, while
+	 * that pays; MYELON_NO_SPIN: never, every -EAGAIN arms at once. */
+	int64_t spin_ns;
 };
 #define MYELON_FD_OPTS(...)                                                                        \
 	((struct myelon_fd_opts){.size = sizeof(struct myelon_fd_opts), __VA_ARGS__})

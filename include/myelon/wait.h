@@ -20,6 +20,9 @@ extern "C" {
 #define MYELON_TRY 0
 #define MYELON_FOREVER INT64_MAX
 
+/** For options that say how long to spin before a sleep: never. */
+#define MYELON_NO_SPIN (-1)
+
 /** How a handle waits: for messages (consumer, observer) or for room
  * (producer). */
 enum myelon_wait {

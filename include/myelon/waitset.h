@@ -66,9 +66,6 @@ struct myelon_event {
 /** Called by myelon_waitset_dispatch(). May add and remove, also itself. */
 typedef void (*myelon_event_fn)(const struct myelon_event *event, void *user);
 
-/** Never spin before a sleep. */
-#define MYELON_NO_SPIN (-1)
-
 struct myelon_waitset_opts {
 	uint32_t size;
 	uint32_t engine; /* enum myelon_engine: AUTO, URING or EPOLL */

@@ -18,7 +18,7 @@
 #define COST_MIN_NS 2000
 #define COST_MAX_NS 50000
 #define SPIN_BACKOFF_MAX 1024
-#define FD_OPTS_FIRST MYE_FIRST_SIZE(myelon_fd_opts, engine)
+#define FD_OPTS_FIRST MYE_FIRST_SIZE(myelon_fd_opts, spin_ns)
 
 enum { TAG_BELL = 1, TAG_PEER, TAG_CAP };
 
@@ -152,20 +152,19 @@ static int choose(struct mye_descriptor *d, enum myelon_engine engine)
 	return open_eventfd(d);
 }
 
-static int read_opts(const struct myelon_fd_opts *user, enum myelon_engine *engine)
+/* @p own: with the engine that the environment says, if the user leaves it open. */
+static int read_opts(const struct myelon_fd_opts *user, struct myelon_fd_opts *own)
 {
-	struct myelon_fd_opts opts;
-	int rc = mye_opts_read(&opts, sizeof(opts), FD_OPTS_FIRST, user, "descriptor options");
+	int rc = mye_opts_read(own, sizeof(*own), FD_OPTS_FIRST, user, "descriptor options");
 
 	if (rc < 0)
 		return rc;
-	if (!myelon_engine_name((enum myelon_engine)opts.engine))
-		return mye_fail(-EINVAL, "engine %u is unknown", opts.engine);
-	rc = opts.engine ? (int)opts.engine : mye_engine_from_env();
-	if (rc < 0)
-		return rc;
-	*engine = (enum myelon_engine)rc;
-	return 0;
+	if (!myelon_engine_name((enum myelon_engine)own->engine))
+		return mye_fail(-EINVAL, "engine %u is unknown", own->engine);
+	rc = own->engine ? (int)own->engine : mye_engine_from_env();
+	if (rc >= 0)
+		own->engine = (uint32_t)rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* While messages stream an arm is over before it was paid for: then look as long as it would cost. */
@@ -176,15 +175,15 @@ static int look_for_a_while(struct mye_descriptor *d)
 		woken = (int64_t)__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
 	                d->armed_ns;
 
-	if (!d->premature && (woken <= 0 || woken > d->cost_ns))
+	if (c->waiter.cpus < 2 || d->spin_ns < 0)
 		return 0;
-	if (c->waiter.cpus < 2)
+	if (!d->spin_ns && !d->premature && (woken <= 0 || woken > d->cost_ns))
 		return 0;
-	if (d->spin_skip) {
+	if (!d->spin_ns && d->spin_skip) {
 		d->spin_skip--;
 		return 0;
 	}
-	until = mye_now() + d->cost_ns;
+	until = myelon_deadline_after(d->spin_ns ? d->spin_ns : d->cost_ns);
 	do {
 		for (int i = 0; i < 16; i++) {
 			int rc = mye_consumer_look(d->c, false);
@@ -361,10 +360,10 @@ void mye_descriptor_close(struct mye_consumer *c)
 	mye_handle_free(d, sizeof(*d));
 }
 
-int myelon_consumer_fd(struct myelon_consumer *hot, const struct myelon_fd_opts *opts)
+int myelon_consumer_fd(struct myelon_consumer *hot, const struct myelon_fd_opts *user)
 {
 	struct mye_consumer *c = mye_consumer_of(hot);
-	enum myelon_engine engine;
+	struct myelon_fd_opts opts;
 	struct mye_descriptor *d;
 	int rc;
 
@@ -372,13 +371,14 @@ int myelon_consumer_fd(struct myelon_consumer *hot, const struct myelon_fd_opts 
 		return mye_opened_before_fork("fd");
 	if (c->descriptor)
 		return c->descriptor->fd;
-	rc = read_opts(opts, &engine);
+	rc = read_opts(user, &opts);
 	if (rc < 0)
 		return rc;
 	d = descriptor_new(c);
 	if (!d)
 		return -ENOMEM;
-	rc = choose(d, engine);
+	d->spin_ns = opts.spin_ns;
+	rc = choose(d, (enum myelon_engine)opts.engine);
 	if (rc < 0) {
 		mye_handle_free(d, sizeof(*d));
 		return rc;

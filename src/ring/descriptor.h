@@ -30,6 +30,7 @@ struct mye_descriptor {
 
 	/* Looking for a while before arming, where that brings something. */
 	int64_t armed_ns; /* when it was armed last */
+	int64_t spin_ns;  /* as asked for */
 	int64_t cost_ns;  /* what arming and a wake cost, about */
 	uint32_t spin_skip, spin_backoff;
 	bool premature; /* the last arm found something at once */
