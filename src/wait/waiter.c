@@ -223,6 +223,18 @@ static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 		w->cost_ns = COST_MAX_NS;
 }
 
+/* @return as mye_futex_wait(); not 0 when it was the watched word that ended it. */
+static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value, int64_t until)
+{
+	int rc = -ENOTSUP;
+
+	if (w->watched)
+		rc = mye_futex_wait_two(bell, value, w->watched, w->watched_value, until);
+	if (rc == -ENOTSUP)
+		return mye_futex_wait(bell, value, until);
+	return rc > 0 ? -EAGAIN : rc;
+}
+
 int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const uint32_t *bell,
                     uint32_t value, const uint64_t *wake_ns, int64_t deadline)
 {
@@ -234,7 +246,7 @@ int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const u
 	w->stats.parks++;
 	if (w->parked_word)
 		__atomic_store_n(w->parked_word, 1, __ATOMIC_RELAXED);
-	rc = mye_futex_wait(bell, value, deadline < cap ? deadline : cap);
+	rc = doze(w, bell, value, deadline < cap ? deadline : cap);
 	if (w->parked_word)
 		__atomic_store_n(w->parked_word, 0, __ATOMIC_RELAXED);
 	now = mye_now();
