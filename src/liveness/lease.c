@@ -19,9 +19,15 @@ static uint32_t *word_of(const struct mye_segment *seg, unsigned int index)
 	return &seg->shared->lease.lease[index % WORDS];
 }
 
+static int installed(void *arg)
+{
+	(void)arg;
+	return mye_robust_installed();
+}
+
 bool mye_lease_available(void)
 {
-	return mye_keeper_is_thread() && mye_robust_installed();
+	return mye_keeper_is_thread() && mye_keeper_call(installed, NULL) > 0;
 }
 
 /* Memory for the kernel's entry of a word: one page of the room in front of the control file. */
@@ -40,14 +46,23 @@ static int make_entry(const uint32_t *word)
 	return rc;
 }
 
+static void count(void)
+{
+	__atomic_store_n(&mye_keeper_counts()->leases, mye_robust_held(), __ATOMIC_RELAXED);
+}
+
 static int own(void *arg)
 {
-	return mye_robust_own(arg);
+	int rc = mye_robust_own(arg);
+
+	count();
+	return rc;
 }
 
 static int disown(void *arg)
 {
 	mye_robust_disown(arg);
+	count();
 	return 0;
 }
 

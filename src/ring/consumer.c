@@ -10,6 +10,7 @@
 #include "base/opts.h"
 #include "numa/pinning.h"
 #include "ring/call.h"
+#include "ring/descriptor.h"
 #include "ring/gate.h"
 #include "ring/join.h"
 #include "ring/peer.h"
@@ -132,6 +133,7 @@ void myelon_consumer_close(struct myelon_consumer *hot)
 		return;
 	}
 	hot->end = hot->held = hot->next;
+	mye_descriptor_close(c);
 	c->magic = 0;
 	mye_leave_ring(&c->seg, c->index, hot->generation, hot->next - 1);
 	handle_drop(c);

@@ -207,6 +207,8 @@ static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
 
 	mye_identify(&e->about.who);
 	__atomic_store_n(&e->slow.wait, j->wait, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.parked, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);
 	mye_point();

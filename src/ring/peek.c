@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "ring/call.h"
+#include "ring/descriptor.h"
 #include "ring/gate.h"
 #include "ring/peer.h"
 #include "segment/map.h"
@@ -148,6 +149,17 @@ static int64_t poll(struct mye_consumer *c, int64_t have, uint32_t n, uint32_t *
 	return published;
 }
 
+/* Nothing is there: whoever waits for the descriptor is told when that changes. @p rc: the verdict. */
+static int arm(struct mye_consumer *c, int rc)
+{
+	int found = mye_descriptor_arm(c), now;
+
+	if (found == 0 || found == -EPIPE || found == -EOWNERDEAD)
+		return rc ? rc : found;
+	now = look(c);
+	return now ? now : rc;
+}
+
 /* Nothing is there. For a try call: is that because the producer is gone? */
 static int try_verdict(struct mye_consumer *c)
 {
@@ -155,6 +167,8 @@ static int try_verdict(struct mye_consumer *c)
 
 	if (mye_peer_changed(&c->peer, &c->seg) || mye_peer_due(&c->peer))
 		rc = verdict(c);
+	if (c->descriptor && (rc == 0 || rc == -EPIPE || rc == -EOWNERDEAD))
+		rc = arm(c, rc);
 	return rc ? rc : mye_fail_static(-EAGAIN, "peek: nothing is published that was not read");
 }
 
@@ -185,6 +199,8 @@ static int wait_loop(struct mye_consumer *c, int64_t deadline, uint32_t *polls)
 			                     step == MYE_STEP_TIMEOUT ? 1 : e.burst, polls));
 		if (rc == 0 && step == MYE_STEP_TIMEOUT && mye_peer_due(&c->peer))
 			rc = verdict(c);
+		if (rc == 0 && step == MYE_STEP_TIMEOUT && c->descriptor)
+			rc = arm(c, 0);
 		if (rc == 0 && step == MYE_STEP_TIMEOUT)
 			rc = mye_fail_static(-ETIMEDOUT, "peek: the deadline passed");
 	}

@@ -10,6 +10,7 @@
 #include "base/opts.h"
 #include "liveness/lease.h"
 #include "numa/pinning.h"
+#include "ring/adopt.h"
 #include "ring/call.h"
 #include "ring/coordination.h"
 #include "ring/gate.h"
@@ -230,6 +231,7 @@ static void give_back(struct mye_producer *p, bool closed)
 		/* Release: pairs with the acquire load of the state in consumers. */
 		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
 		                 __ATOMIC_RELEASE);
+	mye_adoption_close(p);
 	lease_release(p);
 	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
 	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
@@ -324,6 +326,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 	mye_point();
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
+	mye_adoption_close(p);
 	handle_drop(p);
 }
 
@@ -399,11 +402,17 @@ void myelon_producer_wake(struct myelon_producer *hot)
 {
 	struct mye_producer *p = mye_producer_of(hot);
 	struct mye_shared_page *sh = p->seg.shared;
+	uint32_t flags;
 
 	mye_point();
 	/* Acq_rel: pairs with the fetch_or of a parking consumer; one wake per announcement. */
-	if (__atomic_exchange_n(&sh->park.parked, 0, __ATOMIC_ACQ_REL) == 0)
+	flags = __atomic_exchange_n(&sh->park.parked, 0, __ATOMIC_ACQ_REL);
+	if (flags == 0)
 		return;
 	p->waiter.stats.wakes++;
-	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	mye_raise_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	if ((flags & MYE_PARKED_FD) && mye_adopted_wake(p))
+		flags |= MYE_PARKED_FUTEX;
+	if (flags & MYE_PARKED_FUTEX)
+		mye_futex_wake_all(&sh->bell.doorbell);
 }

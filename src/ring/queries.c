@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/opts.h"
 #include "ring/call.h"
+#include "ring/descriptor.h"
 #include "ring/gate.h"
 #include "ring/ring.h"
 #include "segment/data.h"
@@ -325,6 +326,7 @@ int myelon_consumer_stats(const struct myelon_consumer *hot, struct myelon_handl
 	/* The last refill is accounted for when the next one begins. */
 	w = c->waiter;
 	w.stats.waits += mye_refill_waited(c);
+	mye_descriptor_count(c, &w.stats);
 	return stats_of(&w, c->alerts, c->lost, stats);
 }
 

@@ -60,6 +60,7 @@ struct mye_producer {
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	bool leased;             /* the lease is ours */
 	uint64_t alerts;
+	struct mye_adoption *adoption; /* NULL until a consumer sleeps on a descriptor (adopt.c) */
 };
 
 /* What a reader knows of the producer's life (peer.c). */
@@ -69,6 +70,9 @@ struct mye_peer {
 	int64_t asked_ns; /* when its lock was last asked for */
 	int64_t dying_ns; /* how long to sleep until it is asked for again, when it is dying; 0: it is not */
 };
+
+struct mye_descriptor;
+struct mye_adoption;
 
 struct mye_consumer {
 	struct myelon_consumer hot;
@@ -87,6 +91,7 @@ struct mye_consumer {
 	struct mye_peer peer;
 	uint64_t lost;
 	uint64_t alerts;
+	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
 	char id[MYE_ID_BYTES];
 };
 

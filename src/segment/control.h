@@ -100,6 +100,8 @@ typedef void (*mye_erase_fn)(void *ctx, const char *dir, const char *name, uint6
 /* Both files of a ring whose name is claimed: control first, then data. @return files, negative. */
 int mye_erase_ring(const struct mye_control *c, const struct mye_place *place, mye_erase_fn fn,
                    void *ctx);
+/* The socket of a ring that is being removed, if it has one. */
+void mye_erase_socket(int dir_fd, const uint64_t nonce[2]);
 /* The data of a ring whose control file is gone, wherever it lies. @return files. */
 int mye_erase_data_of(const struct mye_place *place, const uint64_t nonce[2], uint32_t owner,
                       int dir_fd, mye_erase_fn fn, void *ctx);

@@ -54,11 +54,14 @@ int mye_nonce_make(int dirfd, uint64_t nonce[2]);
 
 /* Private name of a data file on a file system without O_TMPFILE, while it is
  * made: MYE_DATA_TEMP_PREFIX and the nonce. */
+#define MYE_SOCKET_PREFIX "myelon-sock." /* beside the control file (ring/handover.h) */
+#define MYE_SOCKET_NAME (sizeof(MYE_SOCKET_PREFIX) + 32) /* bytes of its name */
 #define MYE_DATA_PREFIX "myelon-data."
 #define MYE_DATA_TEMP_PREFIX ".myelon-data-tmp."
 
 /* Name of a data file: myelon-data.<32 hex digits>, or for a plain-file ring
  * <control file>.data. */
+void mye_socket_name(char *buf, const uint64_t nonce[2]); /* MYE_SOCKET_NAME bytes */
 void mye_data_name(char *buf, size_t cap, const struct mye_place *place, const uint64_t nonce[2]);
 
 /*

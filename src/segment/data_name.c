@@ -67,6 +67,12 @@ void mye_data_name(char *buf, size_t cap, const struct mye_place *place, const u
 		snprintf(buf, cap, MYE_DATA_PREFIX "%016" PRIx64 "%016" PRIx64, nonce[0], nonce[1]);
 }
 
+void mye_socket_name(char *buf, const uint64_t nonce[2])
+{
+	snprintf(buf, MYE_SOCKET_NAME, MYE_SOCKET_PREFIX "%016" PRIx64 "%016" PRIx64, nonce[0],
+	         nonce[1]);
+}
+
 /* The same directory may be mounted, and listed, twice. */
 struct seen {
 	uint64_t dev[MYE_HUGE_MOUNTS + 2], ino[MYE_HUGE_MOUNTS + 2];

@@ -103,6 +103,16 @@ int mye_erase_data(struct mye_data_erase *e)
 	return rc;
 }
 
+void mye_erase_socket(int dir_fd, const uint64_t nonce[2])
+{
+	char name[MYE_SOCKET_NAME];
+	struct stat st;
+
+	mye_socket_name(name, nonce);
+	if (mye_stat_at(dir_fd, name, &st) == 0 && S_ISSOCK(st.st_mode))
+		mye_unlink_at(dir_fd, name);
+}
+
 int mye_claim_name(const struct mye_control *c, const struct mye_place *place)
 {
 	int rc = mye_lock_set(c->fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE);
@@ -169,6 +179,8 @@ int mye_erase_ring(const struct mye_control *c, const struct mye_place *place, m
 	}
 	if (fn)
 		fn(ctx, place->dir, place->file, (uint64_t)c->st.st_size);
+	if (c->valid == 0)
+		mye_erase_socket(c->dir_fd, c->header.nonce);
 	/* The nonce of a damaged header is not believed: such data is an orphan, which gc finds. */
 	if (c->valid < 0 && !(place->plain && c->file))
 		return 1;

@@ -267,6 +267,28 @@ static int orphan(struct gc *g, const char *file)
 	return 0;
 }
 
+/* The socket of a producer that was killed, and whose ring is gone: nobody listens. */
+static int lonely_socket(struct gc *g, const char *file, const char *nonce)
+{
+	char data[sizeof(MYE_DATA_PREFIX) + MYE_NONCE_DIGITS];
+	struct stat st;
+	int fd;
+
+	snprintf(data, sizeof(data), MYE_DATA_PREFIX "%s", nonce);
+	if (g->known_count && bsearch(data, g->known, g->known_count, sizeof(*g->known), compare))
+		return 0;
+	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISSOCK(st.st_mode) || !ours(g, &st))
+		return 0;
+	fd = mye_socket_connect(g->dir_fd, file);
+	if (fd != -ECONNREFUSED) {
+		mye_close(fd);
+		return 0;
+	}
+	return mye_unlink_at(g->dir_fd, file) == 0
+	               ? report(g, g->dir, file, 0, 0, "a socket nobody listens to")
+	               : 0;
+}
+
 static int data_pass(void *ctx, const char *file)
 {
 	struct gc *g = ctx;
@@ -278,6 +300,9 @@ static int data_pass(void *ctx, const char *file)
 	nonce = nonce_in(file, MYE_DATA_TEMP_PREFIX);
 	if (nonce)
 		return home || tagged(g, nonce) ? unfinished(g, file) : 0;
+	nonce = nonce_in(file, MYE_SOCKET_PREFIX);
+	if (nonce)
+		return home ? lonely_socket(g, file, nonce) : 0;
 	nonce = nonce_in(file, MYE_DATA_PREFIX);
 	return nonce && (home || tagged(g, nonce)) ? orphan(g, file) : 0;
 }

@@ -52,6 +52,7 @@ static void remove_last(struct mye_segment *seg)
 		    mye_unlink_at(seg->dir_fd, seg->place.file) < 0)
 			return;
 	}
+	mye_erase_socket(seg->dir_fd, seg->header.nonce);
 	/* Without its name (removed by force) the data is of no use to anybody either. */
 	erase_data(seg);
 }

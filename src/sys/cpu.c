@@ -26,6 +26,19 @@ int mye_affinity_set(const struct mye_cpu_mask *mask)
 	return syscall(SYS_sched_setaffinity, 0, sizeof(mask->word), mask->word) < 0 ? -errno : 0;
 }
 
+void mye_leave_pinned_cpu(void)
+{
+	struct mye_cpu_mask mask;
+	int pinned;
+
+	mye_affinity(&pinned);
+	if (pinned < 0)
+		return;
+	memset(&mask, 0xff, sizeof(mask));
+	mask.word[pinned / WORD_BITS] &= ~(1ul << pinned % WORD_BITS);
+	mye_affinity_set(&mask);
+}
+
 uint32_t mye_affinity(int *pinned)
 {
 	struct mye_cpu_mask mask;

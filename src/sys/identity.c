@@ -56,20 +56,6 @@ int mye_random(void *buf, size_t n)
 	return 0;
 }
 
-/* Field 22 of /proc/self/stat; the name in field 2 may hold anything, so count from its end. */
-static uint64_t start_ticks(void)
-{
-	char text[1024], *at;
-	int field;
-
-	if (mye_read_text("/proc/self/stat", text, sizeof(text)) < 0)
-		return 0;
-	at = strrchr(text, ')');
-	for (field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
-}
-
 /* Before 6.9 all pidfds share one anonymous inode, which tells nothing. */
 static uint64_t pidfd_inode(void)
 {
@@ -115,7 +101,7 @@ void mye_identify(struct mye_identity *out)
 	out->pid = mye_pid();
 	out->tid = mye_tid();
 	out->uid = mye_euid();
-	out->start_ticks = start_ticks();
+	out->start_ticks = mye_start_ticks_of(out->pid);
 	out->pidfd_ino = pidfd_inode();
 	if (stat("/proc/self/ns/pid", &st) == 0)
 		out->pidns = st.st_ino;

@@ -12,6 +12,7 @@
 #ifndef MYE_SYS_SYS_H
 #define MYE_SYS_SYS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,8 @@
 #include <sys/types.h>
 
 #include "sys/points.h"
+
+struct mye_identity;
 
 /* Clock. */
 int64_t mye_now(void);        /* CLOCK_MONOTONIC, ns */
@@ -175,7 +178,6 @@ int mye_collapse(void *at, size_t bytes);        /* MADV_COLLAPSE; -EINVAL befor
 size_t mye_page_size(void);
 
 /* Identity and CPUs. */
-struct mye_identity;
 void mye_identify(struct mye_identity *out); /* of the calling thread's process */
 uint32_t mye_pid(void);
 uint32_t mye_tid(void);
@@ -188,6 +190,9 @@ struct mye_cpu_mask {
 };
 int mye_affinity_get(struct mye_cpu_mask *mask);
 int mye_affinity_set(const struct mye_cpu_mask *mask); /* -EINVAL: none of them may be used */
+/* If the calling thread may run on one CPU only: on all others instead, as far as the control groups
+ * allow. Where there is no other it stays. */
+void mye_leave_pinned_cpu(void);
 /* The list of CPUs that the control groups leave this process, whatever a thread's affinity is.
  * @return false: they do not say. */
 bool mye_cgroup_cpus(char *list, size_t cap);
@@ -201,6 +206,45 @@ uint32_t mye_affinity(int *pinned);
  * pinned: that CPU, or -1. @p quota: a quota is in force. */
 uint32_t mye_usable_cpus(int *pinned, bool *quota);
 int mye_current_node(void); /* NUMA node of the running CPU, 0 if unknown */
+
+/* A thread of the library's own: all signals blocked, ordinary scheduling, a small stack. It has the
+ * creator's affinity. @return 0, -EAGAIN, -ENOMEM. */
+int mye_thread_start(pthread_t *out, void *(*fn)(void *arg), void *arg);
+void mye_thread_name(const char *name); /* of the calling thread, 15 characters */
+
+/*
+ * Processes as descriptors (pidfd.c). mye_pidfd_open(): of who a handle in shared memory says it is;
+ * -ESRCH: it is gone, or of another PID namespace. It becomes readable when the process ends.
+ */
+int mye_pidfd_open(const struct mye_identity *who);
+int mye_pidfd_open_pid(uint32_t pid);
+uint64_t mye_start_ticks_of(uint32_t pid); /* when it began, 0: unknown */
+int mye_uid_of(uint32_t pid, uint32_t *uid);
+/* Descriptor @p number of that process, duplicated here. -EPERM: not allowed, -ENOSYS. */
+int mye_pidfd_take(int pidfd, int number);
+
+/*
+ * UNIX sockets (socket.c): sequenced packets, non-blocking, in a directory. Listen: -EADDRINUSE:
+ * something has the name. Send and receive: one packet and one descriptor; received: -1, there was none.
+ */
+int mye_socket_listen(int dirfd, const char *name, mode_t mode);
+int mye_socket_connect(int dirfd, const char *name); /* -ECONNREFUSED: nobody listens any more */
+int mye_socket_accept(int listener);
+int mye_socket_peer(int fd, uint32_t *uid, uint32_t *gid);
+int mye_socket_send(int sock, const void *buf, size_t bytes, int fd);
+ssize_t mye_socket_receive(int sock, void *buf, size_t cap, int *fd);
+
+/* Event counters (eventfd.c), non-blocking. Signal: async-signal-safe. */
+int mye_eventfd_open(void);
+void mye_eventfd_signal(int fd);
+bool mye_eventfd_drain(int fd); /* @return whether it had been signalled */
+bool mye_is_eventfd(int fd);    /* a descriptor that came from elsewhere */
+
+/* A descriptor that becomes readable at a time (timer.c). */
+int mye_timerfd_open(void);
+/* From @p first (absolute CLOCK_MONOTONIC ns; INT64_MAX: never) on, every @p period ns if > 0. */
+int mye_timerfd_set(int fd, int64_t first, int64_t period);
+void mye_timerfd_clear(int fd); /* not readable any more, until the next time */
 
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */

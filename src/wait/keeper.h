@@ -10,9 +10,12 @@
 #define MYE_WAIT_KEEPER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct mye_loop;
+/* The struct that a member is part of. */
+#define MYE_CONTAINER(member_at, type, member)                                                     \
+	((type *)(void *)((char *)(member_at)-offsetof(type, member)))
 
 /*
  * One thing the keeper waits for; part of its owner's memory. All of it is used on the keeper's thread only.
@@ -24,8 +27,16 @@ struct mye_task {
 	void (*expired)(struct mye_task *t);
 	int64_t deadline; /* absolute, MYELON_FOREVER: none */
 	uint64_t tag;     /* the keeper's */
+	bool linked;
 	struct mye_task *next, *prev;
 };
+
+/* For myelon_keeper_info(); changed by relaxed atomics. */
+struct mye_keeper_counts {
+	uint32_t proxies, adopted, leases, refused;
+	uint64_t wakes, loops;
+};
+struct mye_keeper_counts *mye_keeper_counts(void);
 
 /*
  * Need the keeper from now on: the first starts the thread, unless the application drives it.
@@ -47,7 +58,8 @@ bool mye_keeper_is_thread(void);
 /* On the keeper's thread: one word or one descriptor per task, or only a deadline. */
 int mye_task_word(struct mye_task *t, const uint32_t *word);
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events);
-int mye_task_timer(struct mye_task *t);
+void mye_task_timer(struct mye_task *t);
+/* Nothing is called any more. A task that was never begun is ignored. */
 void mye_task_end(struct mye_task *t);
 
 #endif

@@ -262,12 +262,17 @@ int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const u
 	return 1;
 }
 
-void mye_ring_bell(uint32_t *bell, uint64_t *wake_ns)
+void mye_raise_bell(uint32_t *bell, uint64_t *wake_ns)
 {
 	mye_point();
 	__atomic_store_n(wake_ns, (uint64_t)mye_now(), __ATOMIC_RELAXED);
 	/* Seq_cst: pairs with the acquire load of the bell at the top of each sleeper's loop. */
 	__atomic_fetch_add(bell, 1, __ATOMIC_SEQ_CST);
 	mye_point();
+}
+
+void mye_ring_bell(uint32_t *bell, uint64_t *wake_ns)
+{
+	mye_raise_bell(bell, wake_ns);
 	mye_futex_wake_all(bell);
 }

@@ -86,6 +86,8 @@ void mye_episode_end(struct mye_waiter *w, const struct mye_episode *e, uint64_t
 int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const uint32_t *bell,
                     uint32_t value, const uint64_t *wake_ns, int64_t deadline);
 
+/* Raise a doorbell; wake nobody. */
+void mye_raise_bell(uint32_t *bell, uint64_t *wake_ns);
 /* Raise a doorbell and wake all who sleep on it. Async-signal-safe. */
 void mye_ring_bell(uint32_t *bell, uint64_t *wake_ns);
 

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+#include "ring/descriptor.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/error.h"
+#include "base/handle.h"
+#include "base/opts.h"
+#include "ring/call.h"
+#include "ring/handover.h"
+#include "ring/peer.h"
+#include "ring/sleeper.h"
+#include "sys/sys.h"
+#include "wait/keeper.h"
+#include "wait/loop.h"
+
+#define COST_MIN_NS 2000
+#define COST_MAX_NS 50000
+#define SPIN_BACKOFF_MAX 1024
+#define FD_OPTS_FIRST MYE_FIRST_SIZE(myelon_fd_opts, engine)
+
+enum { TAG_BELL = 1, TAG_PEER, TAG_CAP };
+
+static struct mye_entry *entry_of(const struct mye_consumer *c)
+{
+	return &c->seg.entries[c->index];
+}
+
+static uint64_t load_epoch(const struct mye_consumer *c)
+{
+	/* Acquire: pairs with the release store of a new producer (announce_takeover). */
+	return __atomic_load_n(&c->seg.producer->slow.epoch, __ATOMIC_ACQUIRE);
+}
+
+/* On the consumer's thread. */
+
+static struct mye_descriptor *descriptor_new(struct mye_consumer *c)
+{
+	struct mye_descriptor *d = mye_handle_alloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->c = c;
+	d->fd = d->cap_fd = d->peer_fd = d->watch_fd = d->link.fd = -1;
+	d->asleep_at = -1;
+	d->cost_ns = COST_MIN_NS;
+	d->spin_backoff = 1;
+	return d;
+}
+
+static bool adopted(const struct mye_descriptor *d)
+{
+	const struct mye_producer_page *p = d->c->seg.producer;
+
+	/* Acquire: pairs with the release store in adopt.c: the producer holds the descriptor. */
+	return __atomic_load_n(&entry_of(d->c)->slow.adopted, __ATOMIC_ACQUIRE) ==
+	               MYE_ADOPTED(load_epoch(d->c), d->offer) &&
+	       __atomic_load_n(&p->slow.state, __ATOMIC_RELAXED) == MYE_PRODUCER_OPEN;
+}
+
+static void watch_with_loop(struct mye_descriptor *d)
+{
+	if (d->peer_fd >= 0) {
+		mye_loop_remove(d->loop, TAG_PEER);
+		mye_fork_close(d->peer_fd);
+	}
+	mye_fork_enter();
+	d->peer_fd = mye_fork_keep(mye_pidfd_open(&d->c->seg.producer->identity));
+	mye_fork_leave();
+	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) < 0) {
+		mye_fork_close(d->peer_fd);
+		d->peer_fd = -1;
+	}
+}
+
+static int open_uring(struct mye_descriptor *d)
+{
+	int rc = mye_loop_open(&d->loop, MYELON_ENGINE_URING, MYE_LOOP_POLLABLE);
+
+	if (rc < 0)
+		return rc;
+	rc = mye_loop_add_word(d->loop, mye_consumer_bell(d->c), TAG_BELL);
+	if (rc == 0) {
+		mye_fork_enter();
+		rc = d->cap_fd = mye_fork_keep(mye_timerfd_open());
+		mye_fork_leave();
+	}
+	if (rc >= 0)
+		rc = mye_loop_add_fd(d->loop, d->cap_fd, EPOLLIN, TAG_CAP);
+	if (rc == 0)
+		rc = mye_timerfd_set(d->cap_fd, mye_now() + MYE_CAP_NS, MYE_CAP_NS);
+	if (rc < 0) {
+		mye_loop_close(d->loop);
+		mye_fork_close(d->cap_fd);
+		d->loop = NULL;
+		d->cap_fd = -1;
+		return rc;
+	}
+	d->fd = mye_loop_fd(d->loop);
+	return 0;
+}
+
+/* The number is seen by the producer only behind the descriptor it belongs to. */
+static void offer(struct mye_descriptor *d)
+{
+	struct mye_entry *e = entry_of(d->c);
+
+	d->offer = __atomic_load_n(&e->slow.offer, __ATOMIC_RELAXED) + 1;
+	if (d->offer == 0)
+		d->offer = 1;
+	__atomic_store_n(&e->slow.wake_fd, d->fd, __ATOMIC_RELAXED);
+	/* Release: pairs with the producer's acquire load (adopt.c). */
+	__atomic_store_n(&e->slow.offer, d->offer, __ATOMIC_RELEASE);
+}
+
+static int open_eventfd(struct mye_descriptor *d)
+{
+	int rc = mye_keeper_hold();
+
+	if (rc < 0)
+		return rc;
+	mye_fork_enter();
+	rc = d->fd = mye_fork_keep(mye_eventfd_open());
+	mye_fork_leave();
+	if (rc < 0)
+		mye_fail(rc, "no descriptor for consumer %s: %s", d->c->id, myelon_strerror(rc));
+	else
+		rc = mye_keeper_call(mye_proxy_begin, d);
+	if (rc < 0) {
+		mye_fork_close(d->fd);
+		d->fd = -1;
+		mye_keeper_drop();
+		return rc;
+	}
+	if (d->engine == MYELON_ENGINE_DIRECT)
+		offer(d);
+	return 0;
+}
+
+static int choose(struct mye_descriptor *d, enum myelon_engine engine)
+{
+	int rc;
+
+	if (engine == MYELON_ENGINE_AUTO || engine == MYELON_ENGINE_URING) {
+		rc = open_uring(d);
+		d->engine = MYELON_ENGINE_URING;
+		if (rc == 0 || engine == MYELON_ENGINE_URING)
+			return rc;
+	}
+	d->engine = engine == MYELON_ENGINE_PROXY ? MYELON_ENGINE_PROXY : MYELON_ENGINE_DIRECT;
+	return open_eventfd(d);
+}
+
+static int read_opts(const struct myelon_fd_opts *user, enum myelon_engine *engine)
+{
+	struct myelon_fd_opts opts;
+	int rc = mye_opts_read(&opts, sizeof(opts), FD_OPTS_FIRST, user, "descriptor options");
+
+	if (rc < 0)
+		return rc;
+	if (!myelon_engine_name((enum myelon_engine)opts.engine))
+		return mye_fail(-EINVAL, "engine %u is unknown", opts.engine);
+	rc = opts.engine ? (int)opts.engine : mye_engine_from_env();
+	if (rc < 0)
+		return rc;
+	*engine = (enum myelon_engine)rc;
+	return 0;
+}
+
+/* While messages stream an arm is over before it was paid for: then look as long as it would cost. */
+static int look_for_a_while(struct mye_descriptor *d)
+{
+	const struct mye_consumer *c = d->c;
+	int64_t until,
+		woken = (int64_t)__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
+	                d->armed_ns;
+
+	if (woken <= 0 || woken > d->cost_ns || c->waiter.cpus < 2)
+		return 0;
+	if (d->spin_skip) {
+		d->spin_skip--;
+		return 0;
+	}
+	until = mye_now() + d->cost_ns;
+	do {
+		for (int i = 0; i < 16; i++) {
+			int rc = mye_consumer_look(d->c, false);
+
+			if (rc) {
+				d->spin_backoff = 1;
+				return rc;
+			}
+			myelon_relax();
+		}
+	} while (mye_now() < until);
+	d->spin_skip = d->spin_backoff;
+	if (d->spin_backoff < SPIN_BACKOFF_MAX)
+		d->spin_backoff *= 2;
+	return 0;
+}
+
+/* Not readable any more, until something new happens. @return whether to ask for the producer's lock. */
+static bool clear(struct mye_descriptor *d)
+{
+	bool ask = __atomic_load_n(&d->ask, __ATOMIC_RELAXED) &&
+	           __atomic_exchange_n(&d->ask, 0, __ATOMIC_RELAXED);
+	struct mye_loop_event events[4];
+	int n;
+
+	if (!d->loop) {
+		mye_eventfd_drain(d->fd);
+		return ask;
+	}
+	n = mye_loop_sleep(d->loop, MYELON_TRY, events, 4);
+	for (int i = 0; i < n; i++) {
+		if (events[i].tag == TAG_CAP) {
+			mye_timerfd_clear(d->cap_fd);
+			d->caps += !d->denied;
+			d->caps_found += !d->denied && d->asleep_at >= 0 &&
+			                 d->c->hot.next != d->asleep_at &&
+			                 mye_descriptor_unheard(d);
+			ask = true;
+		} else if (events[i].tag == TAG_PEER) {
+			mye_loop_remove(d->loop, TAG_PEER);
+			mye_fork_close(d->peer_fd);
+			d->peer_fd = -1;
+			ask = true;
+		}
+	}
+	return ask;
+}
+
+/* A new producer: another process to watch. */
+static void follow(struct mye_descriptor *d)
+{
+	uint64_t epoch = load_epoch(d->c);
+
+	if (d->watched && epoch == d->watched_epoch)
+		return;
+	if (d->loop)
+		watch_with_loop(d);
+	else if (d->watched)
+		mye_keeper_call(mye_proxy_watch, d);
+	d->watched = true;
+	d->watched_epoch = epoch;
+}
+
+/* The flags of our announcement. A refused offer is handed over by socket, once per epoch. */
+static uint32_t flags_of(struct mye_descriptor *d)
+{
+	struct mye_entry *e = entry_of(d->c);
+	uint64_t epoch, refused;
+
+	if (d->engine != MYELON_ENGINE_DIRECT)
+		return MYE_PARKED_FUTEX;
+	epoch = load_epoch(d->c);
+	refused = MYE_ADOPTED(epoch, d->offer) | MYE_ADOPTED_REFUSED;
+	if (d->refused_epoch != epoch &&
+	    __atomic_load_n(&e->slow.adopted, __ATOMIC_RELAXED) == refused) {
+		d->refused_epoch = epoch;
+		mye_keeper_call(mye_proxy_hand_over, d);
+	}
+	/* Ordered before the flag by its seq_cst or: who takes the flag finds the mark. */
+	__atomic_store_n(&e->slow.armed, 1, __ATOMIC_RELAXED);
+	return MYE_PARKED_FD | (adopted(d) ? 0 : MYE_PARKED_FUTEX);
+}
+
+/* The heavy side has no barrier: nobody may rely on being woken. */
+static void no_barrier(struct mye_descriptor *d)
+{
+	if (d->denied)
+		return;
+	__atomic_store_n(&d->denied, 1, __ATOMIC_RELAXED);
+	if (d->loop)
+		mye_timerfd_set(d->cap_fd, mye_now() + MYE_NO_BARRIER_CAP_NS,
+		                MYE_NO_BARRIER_CAP_NS);
+	else
+		mye_keeper_call(mye_proxy_shorten_cap, d);
+}
+
+static void learn_cost(struct mye_descriptor *d, int64_t begun)
+{
+	int64_t cost;
+
+	d->armed_ns = mye_now();
+	cost = d->cost_ns + (2 * (d->armed_ns - begun) - d->cost_ns) / 8;
+	d->cost_ns = cost < COST_MIN_NS ? COST_MIN_NS : cost > COST_MAX_NS ? COST_MAX_NS : cost;
+}
+
+int mye_descriptor_arm(struct mye_consumer *c)
+{
+	struct mye_descriptor *d = c->descriptor;
+	int64_t begun;
+	uint32_t bell;
+	bool ask;
+	int rc = look_for_a_while(d);
+
+	if (rc)
+		return rc;
+	begun = mye_now();
+	ask = clear(d);
+	follow(d);
+	if (d->loop)
+		mye_loop_listen(d->loop);
+	bell = __atomic_load_n(mye_consumer_bell(c), __ATOMIC_RELAXED);
+	mye_consumer_announce(c, flags_of(d));
+	if (!mye_sleepers_barrier(mye_consumer_full_fence(c)))
+		no_barrier(d);
+	rc = mye_consumer_look(c, ask);
+	if (d->loop)
+		mye_loop_arm(d->loop);
+	if (rc > 0) {
+		/* There is something, and it was cleared. */
+		__atomic_store_n(&d->asleep_at, -1, __ATOMIC_RELAXED);
+		if (d->loop)
+			mye_loop_wake(d->loop);
+		else
+			mye_eventfd_signal(d->fd);
+		return rc;
+	}
+	__atomic_store_n(&d->asleep_bell, bell, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->asleep_at, c->hot.next, __ATOMIC_RELAXED);
+	c->waiter.stats.parks++;
+	learn_cost(d, begun);
+	return rc;
+}
+
+void mye_descriptor_count(const struct mye_consumer *c, struct myelon_handle_stats *stats)
+{
+	const struct mye_descriptor *d = c->descriptor;
+
+	if (!d)
+		return;
+	stats->caps += __atomic_load_n(&d->caps, __ATOMIC_RELAXED);
+	stats->caps_found += __atomic_load_n(&d->caps_found, __ATOMIC_RELAXED);
+}
+
+void mye_descriptor_close(struct mye_consumer *c)
+{
+	struct mye_descriptor *d = c->descriptor;
+
+	if (!d)
+		return;
+	__atomic_store_n(&entry_of(c)->slow.armed, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry_of(c)->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
+	if (d->loop) {
+		mye_loop_close(d->loop);
+		mye_fork_close(d->peer_fd);
+		mye_fork_close(d->cap_fd);
+	} else {
+		mye_keeper_call(mye_proxy_end, d);
+		mye_keeper_drop();
+		mye_fork_close(d->fd);
+	}
+	c->descriptor = NULL;
+	mye_handle_free(d, sizeof(*d));
+}
+
+int myelon_consumer_fd(struct myelon_consumer *hot, const struct myelon_fd_opts *opts)
+{
+	struct mye_consumer *c = mye_consumer_of(hot);
+	enum myelon_engine engine;
+	struct mye_descriptor *d;
+	int rc;
+
+	if (c->magic != MYE_CONSUMER_MAGIC)
+		return mye_opened_before_fork("fd");
+	if (c->descriptor)
+		return c->descriptor->fd;
+	rc = read_opts(opts, &engine);
+	if (rc < 0)
+		return rc;
+	d = descriptor_new(c);
+	if (!d)
+		return -ENOMEM;
+	rc = choose(d, engine);
+	if (rc < 0) {
+		mye_handle_free(d, sizeof(*d));
+		return rc;
+	}
+	c->descriptor = d;
+	__atomic_store_n(&entry_of(c)->slow.engine, d->engine, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry_of(c)->slow.wait, MYELON_WAIT_FD, __ATOMIC_RELAXED);
+	/* What is there already, or will be before the first call that finds nothing. */
+	mye_descriptor_arm(c);
+	return d->fd;
+}
+
+enum myelon_engine myelon_consumer_fd_engine(const struct myelon_consumer *hot)
+{
+	const struct mye_consumer *c = (const struct mye_consumer *)(const void *)hot;
+
+	if (c->magic != MYE_CONSUMER_MAGIC || !c->descriptor)
+		return MYELON_ENGINE_AUTO;
+	if (c->descriptor->engine == MYELON_ENGINE_DIRECT && !adopted(c->descriptor))
+		return MYELON_ENGINE_PROXY;
+	return c->descriptor->engine;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* The keeper's part of a consumer's descriptor: hear the doorbell, watch the producer, hand over. */
+#include <sys/epoll.h>
+
+#include "base/handle.h"
+#include "ring/descriptor.h"
+#include "ring/sleeper.h"
+#include "sys/sys.h"
+
+static void poke(struct mye_descriptor *d)
+{
+	__atomic_fetch_add(&mye_keeper_counts()->wakes, 1, __ATOMIC_RELAXED);
+	mye_eventfd_signal(d->fd);
+}
+
+static void bell_rang(struct mye_task *t, uint32_t events)
+{
+	(void)events;
+	poke(MYE_CONTAINER(t, struct mye_descriptor, bell));
+}
+
+static void producer_ended(struct mye_descriptor *d)
+{
+	__atomic_store_n(&d->ask, 1, __ATOMIC_RELAXED);
+	poke(d);
+}
+
+static void peer_ended(struct mye_task *t, uint32_t events)
+{
+	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, peer);
+
+	(void)events;
+	mye_task_end(t);
+	producer_ended(d);
+}
+
+static void link_ended(struct mye_handover *h)
+{
+	producer_ended(MYE_CONTAINER(h, struct mye_descriptor, link));
+}
+
+bool mye_descriptor_unheard(const struct mye_descriptor *d)
+{
+	const struct mye_consumer *c = d->c;
+
+	return __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_RELAXED) !=
+	               __atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) - 1 &&
+	       __atomic_load_n(mye_consumer_bell(c), __ATOMIC_RELAXED) ==
+	               __atomic_load_n(&d->asleep_bell, __ATOMIC_RELAXED);
+}
+
+/* Once a second: was a wake lost (its publisher killed or stopped), or has the producer died unseen? */
+static void cap_passed(struct mye_task *t)
+{
+	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, cap);
+	const struct mye_segment *seg = &d->c->seg;
+	bool was_suspect = d->suspect;
+	int64_t wait = MYE_CAP_NS;
+
+	d->suspect = false;
+	if (__atomic_load_n(&d->denied, __ATOMIC_RELAXED))
+		wait = MYE_NO_BARRIER_CAP_NS;
+	if (__atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) >= 0) {
+		if (mye_descriptor_unheard(d) && !was_suspect) {
+			d->suspect = true;
+			wait = MYE_NO_BARRIER_CAP_NS;
+		} else if (mye_descriptor_unheard(d)) {
+			__atomic_fetch_add(&d->caps_found, !d->denied, __ATOMIC_RELAXED);
+			poke(d);
+		} else if (!d->denied &&
+		           __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED) ==
+		                   MYE_PRODUCER_OPEN &&
+		           mye_role_held(seg, MYE_LOCK_PRODUCER) == 0) {
+			producer_ended(d);
+		}
+		__atomic_fetch_add(&d->caps, !was_suspect && !d->denied, __ATOMIC_RELAXED);
+	}
+	t->deadline = mye_now() + wait;
+}
+
+static void unwatch(struct mye_descriptor *d)
+{
+	mye_task_end(&d->peer);
+	mye_fork_close(d->watch_fd);
+	d->watch_fd = -1;
+}
+
+int mye_proxy_watch(void *arg)
+{
+	struct mye_descriptor *d = arg;
+
+	unwatch(d);
+	mye_fork_enter();
+	d->watch_fd = mye_fork_keep(mye_pidfd_open(&d->c->seg.producer->identity));
+	mye_fork_leave();
+	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
+		unwatch(d);
+	return 0;
+}
+
+int mye_proxy_hand_over(void *arg)
+{
+	struct mye_descriptor *d = arg;
+
+	return mye_handover_offer(&d->link, &d->c->seg, d->c->index, d->offer, d->fd);
+}
+
+int mye_proxy_begin(void *arg)
+{
+	struct mye_descriptor *d = arg;
+	int rc;
+
+	d->bell = (struct mye_task){.ready = bell_rang, .deadline = MYELON_FOREVER};
+	d->peer = (struct mye_task){.ready = peer_ended, .deadline = MYELON_FOREVER};
+	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
+	d->link.ended = link_ended;
+	rc = mye_task_word(&d->bell, mye_consumer_bell(d->c));
+	if (rc < 0)
+		return rc;
+	mye_task_timer(&d->cap);
+	__atomic_fetch_add(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
+	return mye_proxy_watch(d);
+}
+
+int mye_proxy_end(void *arg)
+{
+	struct mye_descriptor *d = arg;
+
+	mye_handover_withdraw(&d->link);
+	unwatch(d);
+	mye_task_end(&d->bell);
+	mye_task_end(&d->cap);
+	__atomic_fetch_sub(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int mye_proxy_shorten_cap(void *arg)
+{
+	struct mye_descriptor *d = arg;
+
+	d->cap.deadline = mye_now() + MYE_NO_BARRIER_CAP_NS;
+	return 0;
+}

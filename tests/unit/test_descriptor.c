@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/* A consumer's descriptor in event loops: each engine, each kind of loop. */
+#include "ring_kit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+#include <myelon/keeper.h>
+
+static const enum myelon_engine engines[] = {MYELON_ENGINE_URING, MYELON_ENGINE_DIRECT,
+                                             MYELON_ENGINE_PROXY};
+#define ENGINES (sizeof(engines) / sizeof(engines[0]))
+#define HANG_MS 20000
+
+struct pair {
+	char name[KIT_NAME];
+	struct myelon_producer *p;
+	struct myelon_consumer *c;
+	int fd;
+};
+
+static int try_open(struct pair *t, enum myelon_engine engine)
+{
+	kit_ring_name(t->name, "fd");
+	cr_assert_eq(myelon_producer_create(&t->p, t->name,
+	                                    &MYELON_RING_OPTS(.slot_size = 8, .window = 64)),
+	             0, "%s", myelon_last_error());
+	cr_assert_eq(myelon_consumer_attach(&t->c, t->name, NULL), 0, "%s", myelon_last_error());
+	t->fd = myelon_consumer_fd(t->c, &MYELON_FD_OPTS(.engine = engine));
+	return t->fd;
+}
+
+static void close_pair(struct pair *t)
+{
+	myelon_consumer_close(t->c);
+	myelon_producer_close(t->p);
+}
+
+static bool has(enum myelon_engine engine)
+{
+	struct pair t;
+	bool there = try_open(&t, engine) >= 0;
+
+	close_pair(&t);
+	return there;
+}
+
+static void open_pair(struct pair *t, enum myelon_engine engine)
+{
+	cr_assert_geq(try_open(t, engine), 0, "%s: %s", myelon_engine_name(engine),
+	              myelon_last_error());
+}
+
+/* The engines of this machine; without io_uring the test says so and goes on with the others. */
+#define EACH_ENGINE(e)                                                                             \
+	for (size_t i_ = 0; i_ < ENGINES; i_++)                                                    \
+		for (enum myelon_engine e = engines[i_]; e && (has(e) || skip_engine(e)); e = 0)
+
+static bool skip_engine(enum myelon_engine engine)
+{
+	if (engine != MYELON_ENGINE_URING || kit_required("uring"))
+		cr_assert_fail("engine %s: %s", myelon_engine_name(engine), myelon_last_error());
+	cr_log_warn("engine uring is not tested: %s", myelon_last_error());
+	return false;
+}
+
+static void publish(struct pair *t, uint64_t value)
+{
+	struct myelon_span s;
+
+	cr_assert_eq(myelon_claim(t->p, 1, MYELON_TRY, &s), 0);
+	memcpy(s.base, &value, sizeof(value));
+	cr_assert_eq(myelon_publish(t->p, 1), 0);
+}
+
+static bool readable(const struct pair *t, int ms)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+
+	return poll(&p, 1, ms) == 1;
+}
+
+/* Reads one message. */
+static int take(struct pair *t, uint64_t *value)
+{
+	struct myelon_view v;
+	int n = myelon_peek(t->c, 1, MYELON_TRY, &v);
+
+	if (n > 0) {
+		memcpy(value, v.base, sizeof(*value));
+		cr_assert_eq(myelon_release(t->c, 1), 0);
+	}
+	return n;
+}
+
+static void drain(struct pair *t)
+{
+	uint64_t value;
+	int n;
+
+	while ((n = take(t, &value)) > 0)
+		;
+	cr_assert_eq(n, -EAGAIN, "%s", myelon_last_error());
+}
+
+Test(descriptor, is_readable_exactly_while_something_is_there)
+{
+	EACH_ENGINE(e)
+	{
+		struct pair t;
+		uint64_t value;
+
+		open_pair(&t, e);
+		cr_assert_not(readable(&t, 0), "%s", myelon_engine_name(e));
+		for (uint64_t i = 0; i < 200; i++) {
+			publish(&t, i);
+			publish(&t, i);
+			cr_assert(readable(&t, HANG_MS), "%s", myelon_engine_name(e));
+			cr_assert_eq(take(&t, &value), 1);
+			cr_assert_eq(value, i);
+			/* Level: the second message was not read. */
+			cr_assert(readable(&t, 0), "%s", myelon_engine_name(e));
+			drain(&t);
+		}
+		while (readable(&t, 0)) /* a wake that was still under way */
+			drain(&t);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, is_readable_at_once_for_what_was_there_before_it)
+{
+	EACH_ENGINE(e)
+	{
+		struct pair t;
+
+		kit_ring_name(t.name, "fd");
+		cr_assert_eq(
+			myelon_producer_create(&t.p, t.name, &MYELON_RING_OPTS(.slot_size = 8)), 0);
+		cr_assert_eq(myelon_consumer_attach(&t.c, t.name, NULL), 0);
+		publish(&t, 1);
+		t.fd = myelon_consumer_fd(t.c, &MYELON_FD_OPTS(.engine = e));
+		cr_assert(readable(&t, 0));
+		cr_assert_eq(myelon_consumer_fd(t.c, NULL), t.fd);
+		drain(&t);
+		close_pair(&t);
+	}
+}
+
+struct writer {
+	struct pair *t;
+	uint64_t count;
+};
+
+/* With pauses around what an arm takes, so that publishing falls into each of its steps. */
+static void *write_all(void *arg)
+{
+	struct writer *w = arg;
+	unsigned int seed = 1;
+
+	for (uint64_t i = 0; i < w->count; i++) {
+		struct myelon_span s;
+
+		if (myelon_claim(w->t->p, 1, kit_deadline(60), &s) < 0)
+			return NULL;
+		memcpy(s.base, &i, sizeof(i));
+		myelon_publish(w->t->p, 1);
+		for (int k = rand_r(&seed) % 4000; k > 0; k--)
+			myelon_relax();
+	}
+	return NULL;
+}
+
+static bool wait_poll(const struct pair *t, int ep)
+{
+	(void)ep;
+	return readable(t, HANG_MS);
+}
+
+static bool wait_select(const struct pair *t, int ep)
+{
+	struct timeval tv = {.tv_sec = HANG_MS / 1000};
+	fd_set set;
+
+	(void)ep;
+	FD_ZERO(&set);
+	FD_SET(t->fd, &set);
+	return select(t->fd + 1, &set, NULL, NULL, &tv) == 1;
+}
+
+static bool wait_epoll(const struct pair *t, int ep)
+{
+	struct epoll_event e;
+
+	(void)t;
+	return epoll_wait(ep, &e, 1, HANG_MS) == 1;
+}
+
+static const struct {
+	const char *name;
+	bool (*wait)(const struct pair *t, int ep);
+	uint32_t events;
+} loops[] = {
+	{"poll", wait_poll, 0},
+	{"select", wait_select, 0},
+	{"epoll level", wait_epoll, EPOLLIN},
+	{"epoll edge", wait_epoll, EPOLLIN | EPOLLET},
+};
+
+static void read_in_loop(struct pair *t, size_t loop, uint64_t count)
+{
+	struct epoll_event ev = {.events = loops[loop].events};
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	uint64_t next = 0, value;
+	struct myelon_handle_stats stats = {.size = sizeof(stats)};
+
+	cr_assert_eq(epoll_ctl(ep, EPOLL_CTL_ADD, t->fd, &ev), 0);
+	while (next < count) {
+		int n;
+
+		cr_assert(loops[loop].wait(t, ep), "%s, %s: hangs after %lu messages",
+		          loops[loop].name, myelon_engine_name(myelon_consumer_fd_engine(t->c)),
+		          (unsigned long)next);
+		while ((n = take(t, &value)) > 0)
+			cr_assert_eq(value, next++);
+		cr_assert_eq(n, -EAGAIN);
+	}
+	close(ep);
+	cr_assert_eq(myelon_consumer_stats(t->c, &stats), 0);
+	cr_assert_eq(stats.caps_found, 0, "a wake was lost");
+}
+
+Test(descriptor, no_message_is_missed_in_any_loop_with_any_engine, .timeout = 120)
+{
+	EACH_ENGINE(e)
+	{
+		for (size_t i = 0; i < sizeof(loops) / sizeof(loops[0]); i++) {
+			struct pair t;
+			struct writer w = {.t = &t, .count = 5000};
+			pthread_t thread;
+
+			open_pair(&t, e);
+			cr_assert_eq(pthread_create(&thread, NULL, write_all, &w), 0);
+			read_in_loop(&t, i, w.count);
+			pthread_join(thread, NULL);
+			close_pair(&t);
+		}
+	}
+}
+
+Test(descriptor, is_readable_when_the_producer_closes_and_when_a_new_one_comes)
+{
+	EACH_ENGINE(e)
+	{
+		struct pair t;
+		uint64_t value = 0;
+		int n;
+
+		open_pair(&t, e);
+		publish(&t, 1);
+		drain(&t);
+		myelon_producer_close(t.p);
+		cr_assert(readable(&t, HANG_MS));
+		cr_assert_eq(take(&t, &value), -EPIPE);
+		cr_assert_eq(take(&t, &value), -EPIPE);
+		cr_assert_eq(myelon_producer_open(&t.p, t.name, NULL), 0, "%s",
+		             myelon_last_error());
+		for (uint64_t i = 10; i < 14; i++) {
+			publish(&t, i);
+			do
+				cr_assert(readable(&t, HANG_MS), "%s", myelon_engine_name(e));
+			while ((n = take(&t, &value)) == -EAGAIN);
+			cr_assert_eq(n, 1, "%s", myelon_last_error());
+			cr_assert_eq(value, i);
+		}
+		drain(&t);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, direct_is_taken_over_by_the_producer_and_the_keeper_rests)
+{
+	struct myelon_keeper_info before = {.size = sizeof(before)}, after = before;
+	struct pair t;
+
+	open_pair(&t, MYELON_ENGINE_DIRECT);
+	cr_assert_eq(myelon_consumer_fd_engine(t.c), MYELON_ENGINE_PROXY);
+	publish(&t, 1);
+	cr_assert(readable(&t, HANG_MS));
+	drain(&t);
+	cr_assert_eq(myelon_consumer_fd_engine(t.c), MYELON_ENGINE_DIRECT);
+	while (readable(&t, 50)) /* the proxy's write for the first */
+		drain(&t);
+	myelon_keeper_info(&before);
+	cr_assert_eq(before.adopted, 1);
+	for (int i = 0; i < 100; i++) {
+		publish(&t, 1);
+		cr_assert(readable(&t, HANG_MS));
+		drain(&t);
+	}
+	myelon_keeper_info(&after);
+	cr_assert_leq(after.wakes, before.wakes + 2); /* a cap may fall in between */
+	close_pair(&t);
+	myelon_keeper_info(&after);
+	cr_assert_eq(after.adopted, 0);
+}
+
+Test(descriptor, calls_that_wait_work_on_and_arm_it_when_they_time_out)
+{
+	EACH_ENGINE(e)
+	{
+		struct myelon_view v;
+		struct pair t;
+
+		open_pair(&t, e);
+		publish(&t, 1);
+		cr_assert_eq(myelon_peek(t.c, 1, kit_deadline(20), &v), 1);
+		cr_assert_eq(myelon_release(t.c, 1), 0);
+		cr_assert_eq(myelon_peek(t.c, 1, myelon_deadline_after(1000000), &v), -ETIMEDOUT);
+		publish(&t, 2);
+		cr_assert(readable(&t, HANG_MS));
+		drain(&t);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, an_interrupt_makes_it_readable)
+{
+	EACH_ENGINE(e)
+	{
+		uint64_t value;
+		struct pair t;
+
+		open_pair(&t, e);
+		drain(&t);
+		myelon_consumer_interrupt(t.c);
+		cr_assert(readable(&t, HANG_MS));
+		cr_assert_eq(take(&t, &value), -ECANCELED);
+		drain(&t);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, of_a_framed_consumer_tells_of_messages)
+{
+	EACH_ENGINE(e)
+	{
+		char name[KIT_NAME];
+		struct myelon_frame_producer *p;
+		struct myelon_frame_consumer *c;
+		struct myelon_message m;
+		struct pair t;
+
+		kit_ring_name(name, "fd");
+		cr_assert_eq(
+			myelon_frame_producer_create(&p, name, &MYELON_RING_OPTS(.window = 64)), 0);
+		cr_assert_eq(myelon_frame_consumer_attach(&c, name, NULL), 0);
+		t.c = myelon_frame_consumer_ring(c);
+		t.fd = myelon_consumer_fd(t.c, &MYELON_FD_OPTS(.engine = e));
+		for (int i = 0; i < 50; i++) {
+			cr_assert_eq(myelon_frame_send(p, "hello", 5, 1, MYELON_TRY), 0);
+			cr_assert(readable(&t, HANG_MS));
+			cr_assert_eq(myelon_frame_peek(c, MYELON_TRY, &m), 1, "%s",
+			             myelon_last_error());
+			cr_assert_eq(m.len, 5);
+			cr_assert_eq(myelon_frame_release(c), 0);
+			cr_assert_eq(myelon_frame_peek(c, MYELON_TRY, &m), -EAGAIN);
+		}
+		myelon_frame_consumer_close(c);
+		myelon_frame_producer_close(p);
+	}
+}
+
+Test(descriptor, the_engine_is_chosen_by_option_and_environment_and_shown)
+{
+	struct pair t;
+
+	kit_ring_name(t.name, "fd");
+	cr_assert_eq(myelon_producer_create(&t.p, t.name, NULL), 0);
+	cr_assert_eq(myelon_consumer_attach(&t.c, t.name, NULL), 0);
+	cr_assert_eq(myelon_consumer_fd_engine(t.c), MYELON_ENGINE_AUTO);
+	cr_assert_eq(myelon_consumer_fd(t.c, &MYELON_FD_OPTS(.engine = 77)), -EINVAL);
+	cr_assert(strstr(myelon_last_error(), "77"));
+	setenv("MYELON_ENGINE", "kqueue", 1);
+	cr_assert_eq(myelon_consumer_fd(t.c, NULL), -EINVAL);
+	cr_assert(strstr(myelon_last_error(), "kqueue"));
+	setenv("MYELON_ENGINE", "proxy", 1);
+	cr_assert_geq(myelon_consumer_fd(t.c, NULL), 0);
+	cr_assert_eq(myelon_consumer_fd_engine(t.c), MYELON_ENGINE_PROXY);
+	unsetenv("MYELON_ENGINE");
+	cr_assert_eq(
+		myelon_consumer_attach(&t.c, t.name, &MYELON_ATTACH_OPTS(.wait = MYELON_WAIT_FD)),
+		-EINVAL);
+	myelon_producer_close(t.p);
+}
+
+static int use_in_child(void *arg)
+{
+	struct pair *t = arg;
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+	uint64_t value;
+	struct pair own;
+
+	if (myelon_consumer_fd(t->c, NULL) != -EPERM || take(t, &value) != -EPERM)
+		return 1;
+	if (poll(&p, 1, 0) != 1 || p.revents != POLLNVAL)
+		return 2;
+	myelon_consumer_close(t->c);
+	myelon_producer_close(t->p);
+	/* One of its own, keeper and all. */
+	if (try_open(&own, MYELON_ENGINE_PROXY) < 0)
+		return 3;
+	publish(&own, 1);
+	if (!readable(&own, HANG_MS) || take(&own, &value) != 1)
+		return 4;
+	close_pair(&own);
+	return 0;
+}
+
+Test(descriptor, a_forked_child_has_none_and_may_make_its_own)
+{
+	EACH_ENGINE(e)
+	{
+		struct kit_actor child;
+		struct pair t;
+
+		open_pair(&t, e);
+		cr_assert_eq(kit_fork(&child, use_in_child, &t), 0);
+		cr_assert_eq(kit_wait(&child, 30), 0);
+		publish(&t, 1);
+		cr_assert(readable(&t, HANG_MS));
+		drain(&t);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, the_descriptor_limit_is_an_error_and_leaves_nothing)
+{
+	EACH_ENGINE(e)
+	{
+		struct rlimit before, now;
+		struct pair t;
+		int fds, rc, tries = 0;
+
+		kit_ring_name(t.name, "fd");
+		cr_assert_eq(myelon_producer_create(&t.p, t.name, NULL), 0);
+		cr_assert_eq(myelon_consumer_attach(&t.c, t.name, NULL), 0);
+		fds = kit_open_fds();
+		cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+		/* The numbers below may have gaps; one more each time until it fits. */
+		for (now = before, now.rlim_cur = (rlim_t)fds;; now.rlim_cur++) {
+			cr_assert_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
+			rc = myelon_consumer_fd(t.c, &MYELON_FD_OPTS(.engine = e));
+			setrlimit(RLIMIT_NOFILE, &before);
+			if (rc >= 0)
+				break;
+			cr_assert(rc == -EMFILE || (e == MYELON_ENGINE_URING && rc == -ENOTSUP),
+			          "%d: %s", rc, myelon_last_error());
+			cr_assert_eq(kit_open_fds(), fds);
+			cr_assert_lt(++tries, 64);
+		}
+		cr_assert_gt(tries, 0);
+		close_pair(&t);
+	}
+}
+
+Test(descriptor, a_thousand_of_them_leave_no_descriptor_and_no_thread, .timeout = 120)
+{
+	EACH_ENGINE(e)
+	{
+		struct myelon_keeper_info info = {.size = sizeof(info)};
+		int fds = kit_open_fds();
+
+		for (int i = 0; i < 334; i++) {
+			struct pair t;
+
+			open_pair(&t, e);
+			publish(&t, 1);
+			drain(&t);
+			close_pair(&t);
+		}
+		cr_assert_eq(kit_open_fds(), fds);
+		myelon_keeper_info(&info);
+		cr_assert_eq(info.running, 0);
+		cr_assert_eq(info.proxies, 0);
+	}
+}
