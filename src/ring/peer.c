@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "sys/sys.h"
 
-#define DYING_FIRST_NS 1000000
-#define DYING_MAX_NS 64000000
+#define DYING_FIRST_NS 50000
+#define DYING_MAX_NS 20000000
 
 static uint64_t load_epoch(const struct mye_segment *seg)
 {
