@@ -127,7 +127,7 @@ static bool wake_one(struct mye_adoption *a, uint32_t index)
 	}
 	if (own->fd < 0)
 		return false;
-	mye_eventfd_signal(own->fd);
+	mye_event_poke(own->fd);
 	return true;
 }
 
@@ -205,7 +205,7 @@ void mye_adoption_close(struct mye_producer *p)
 	pthread_mutex_lock(&a->lock);
 	for (uint32_t i = 0; i < a->count; i++) {
 		if (a->of[i].fd >= 0)
-			mye_eventfd_signal(a->of[i].fd);
+			mye_event_poke(a->of[i].fd);
 		forget(&a->of[i]);
 	}
 	pthread_mutex_unlock(&a->lock);

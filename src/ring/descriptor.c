@@ -121,7 +121,7 @@ static int open_eventfd(struct mye_descriptor *d)
 	if (rc < 0)
 		return rc;
 	mye_fork_enter();
-	rc = d->fd = mye_fork_keep(mye_eventfd_open());
+	rc = d->fd = mye_fork_keep(mye_event_open());
 	mye_fork_leave();
 	if (rc < 0)
 		mye_fail(rc, "no descriptor for consumer %s: %s", d->c->id, myelon_strerror(rc));
@@ -209,7 +209,7 @@ static bool clear(struct mye_descriptor *d)
 	int n;
 
 	if (!d->loop) {
-		mye_eventfd_drain(d->fd);
+		mye_event_drain(d->fd);
 		return ask;
 	}
 	n = mye_loop_sleep(d->loop, MYELON_TRY, events, 4);
@@ -316,7 +316,7 @@ int mye_descriptor_arm(struct mye_consumer *c)
 		if (d->loop)
 			mye_loop_wake(d->loop);
 		else
-			mye_eventfd_signal(d->fd);
+			mye_event_poke(d->fd);
 		return rc;
 	}
 	__atomic_store_n(&d->asleep_bell, bell, __ATOMIC_RELAXED);

@@ -10,7 +10,7 @@
 static void poke(struct mye_descriptor *d)
 {
 	__atomic_fetch_add(&mye_keeper_counts()->wakes, 1, __ATOMIC_RELAXED);
-	mye_eventfd_signal(d->fd);
+	mye_event_poke(d->fd);
 }
 
 static void bell_rang(struct mye_task *t, uint32_t events)

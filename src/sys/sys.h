@@ -234,17 +234,65 @@ int mye_socket_peer(int fd, uint32_t *uid, uint32_t *gid);
 int mye_socket_send(int sock, const void *buf, size_t bytes, int fd);
 ssize_t mye_socket_receive(int sock, void *buf, size_t cap, int *fd);
 
-/* Event counters (eventfd.c), non-blocking. Signal: async-signal-safe. */
-int mye_eventfd_open(void);
-void mye_eventfd_signal(int fd);
-bool mye_eventfd_drain(int fd); /* @return whether it had been signalled */
-bool mye_is_eventfd(int fd);    /* a descriptor that came from elsewhere */
-
 /* A descriptor that becomes readable at a time (timer.c). */
 int mye_timerfd_open(void);
 /* From @p first (absolute CLOCK_MONOTONIC ns; INT64_MAX: never) on, every @p period ns if > 0. */
 int mye_timerfd_set(int fd, int64_t first, int64_t period);
 void mye_timerfd_clear(int fd); /* not readable any more, until the next time */
+/* An eventfd (event.c), not blocking. Poke makes it readable (async-signal-safe); drain makes it not
+ * readable. @return drain: it was. */
+int mye_event_open(void);
+void mye_event_poke(int fd);
+bool mye_event_drain(int fd);
+bool mye_is_eventfd(int fd); /* a descriptor that came from elsewhere */
+
+/* epoll. Wait: not retried; deadline as in <myelon/wait.h>. @return how many, 0 after the deadline. */
+struct epoll_event;
+int mye_epoll_open(void);
+int mye_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
+int mye_epoll_change(int epoll, int fd, uint32_t events, uint64_t data);
+int mye_epoll_remove(int epoll, int fd);
+int mye_epoll_wait(int epoll, int64_t deadline, struct epoll_event *events, int max);
+
+/*
+ * mye_futex_wait() for several: until one differs or is woken. @return 0 (which one is for the caller to
+ * see), -EAGAIN, -EINTR, -ETIMEDOUT, -EFAULT; -ENOSYS: before Linux 5.16, or denied.
+ */
+#define MYE_FUTEX_WAITV_MAX 128
+struct mye_futex {
+	const uint32_t *word;
+	uint32_t value;
+};
+int mye_futex_waitv(const struct mye_futex *words, unsigned int n, int64_t deadline);
+
+/*
+ * io_uring (uring.c) for futex waits and polls of one thread, the one that opened it; in any other
+ * enter and submit return -EEXIST. Completions signal @p event_fd, unless it is negative.
+ * @return open: the ring's descriptor, which close gives back for the caller to close; -ENOTSUP: built
+ * without liburing; -EOPNOTSUPP: before Linux 6.7; -EINVAL: before 6.1; -EPERM, -EACCES, -ENOSYS: denied
+ * or not there; -EMFILE; -ENOMEM.
+ */
+struct mye_uring;
+int mye_uring_open(struct mye_uring **out, int event_fd);
+int mye_uring_close(struct mye_uring *r);
+/* Queue a request. @p data comes back when it is done. @return 0; -EAGAIN: submit first. */
+int mye_uring_futex(struct mye_uring *r, const uint32_t *word, uint32_t value, uint64_t data);
+int mye_uring_poll(struct mye_uring *r, int fd, uint32_t events, uint64_t data); /* once */
+int mye_uring_cancel(struct mye_uring *r, uint64_t which, uint64_t data);
+/* Nothing is queued, and nothing is done that was not reaped. No system call. */
+bool mye_uring_is_idle(struct mye_uring *r);
+bool mye_uring_has_completions(struct mye_uring *r);
+int mye_uring_submit(struct mye_uring *r);
+/* Submit, and wait until something is done or the deadline. @return 0, -ETIMEDOUT, -EINTR (not
+ * retried), -EEXIST, or another negative errno. */
+int mye_uring_enter(struct mye_uring *r, int64_t deadline);
+/* What is done; no more is there when it returns 0. */
+#define MYE_URING_REAP 32
+struct mye_uring_done {
+	uint64_t data;
+	int32_t result;
+};
+int mye_uring_reap(struct mye_uring *r, struct mye_uring_done *done, int max);
 
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */

@@ -216,13 +216,14 @@ static bool serve_calls(struct keeper *k)
 	pthread_mutex_lock(&k->queue_lock);
 	while ((call = k->first) != NULL) {
 		k->first = call->next;
+		if (!k->first)
+			k->last = &k->first;
 		pthread_mutex_unlock(&k->queue_lock);
 		call->rc = call->fn(call->arg);
 		pthread_mutex_lock(&k->queue_lock);
 		call->done = true;
 		pthread_cond_broadcast(&k->queue_done);
 	}
-	k->last = &k->first;
 	stop = k->stop;
 	pthread_mutex_unlock(&k->queue_lock);
 	return stop;

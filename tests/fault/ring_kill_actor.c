@@ -4,8 +4,12 @@
 #include "kill_at.h"
 
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
 #define ATTACHED 1 /* word: the victim holds the ring from now on */
 
 static int result(int rc)
@@ -141,6 +145,47 @@ static int run_many(const char *ring)
 	return publish(ring, 3, 8);
 }
 
+/* With pauses, so that the reader sleeps again before each. */
+static int slowly(const char *ring)
+{
+	struct myelon_producer *p;
+	int rc = above_a_sleeper(ring, &p);
+
+	kill_from_here();
+	for (int i = 0; rc == 0 && i < 4; i++) {
+		for (int k = 0; i && k < 20; k++)
+			rest();
+		rc = push(p, 1);
+	}
+	return result(rc);
+}
+
+static int run_slowly(const char *ring)
+{
+	return slowly(ring);
+}
+
+static int run_slowly_denied(const char *ring)
+{
+	return kit_deny(SYS_pidfd_getfd, EPERM) < 0 ? 2 : slowly(ring);
+}
+
+/* A consumer with a descriptor: offered, armed, given back. */
+static int run_descriptor(const char *ring)
+{
+	struct myelon_consumer *c;
+	struct myelon_view v;
+	int rc = myelon_consumer_attach(&c, ring, WITH(.id = "victim"));
+
+	if (rc < 0)
+		return result(rc);
+	kill_from_here();
+	rc = myelon_consumer_fd(c, &MYELON_FD_OPTS(.engine = MYELON_ENGINE_DIRECT));
+	if (rc >= 0 && myelon_peek(c, MYELON_ALL, MYELON_TRY, &v) != -EAGAIN)
+		rc = -EBADMSG;
+	return result(rc);
+}
+
 static int run_close(const char *ring)
 {
 	struct myelon_producer *p;
@@ -195,6 +240,9 @@ static const struct kill_scenario scenarios[] = {
 	{"publish", run_publish},
 	{"batch", run_batch},
 	{"many", run_many},
+	{"slowly", run_slowly},
+	{"slowly_denied", run_slowly_denied},
+	{"descriptor", run_descriptor},
 	{"close", run_close},
 	{"takeover", run_takeover},
 	{"lease", run_lease},

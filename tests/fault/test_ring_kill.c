@@ -7,6 +7,7 @@
 #include "../unit/ring_kit.h"
 #include "kill_at.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -23,7 +24,8 @@ struct world {
 	int64_t kept; /* next sequence of keep */
 	int64_t saved;
 	uint32_t batch, times;
-	const char *id; /* of the victim */
+	const char *id;            /* of the victim */
+	enum myelon_engine engine; /* of keep's descriptor, AUTO: it has none */
 	pthread_t thread;
 	int rc; /* of the thread */
 	_Atomic int64_t until;
@@ -249,6 +251,20 @@ Test(kill, in_detach_with_a_waiting_producer_does_not_leave_it_asleep)
 	every_point("detach", start_feeding, after_detach);
 }
 
+/* As a call of peek that waits, but the waiting is done by poll() on the descriptor. */
+static int peek_in_loop(int64_t deadline, struct myelon_view *v)
+{
+	for (;;) {
+		struct pollfd p = {.fd = myelon_consumer_fd(w.keep, NULL), .events = POLLIN};
+		int n = myelon_peek(w.keep, MYELON_ALL, MYELON_TRY, v);
+
+		if (n != -EAGAIN)
+			return n;
+		if (poll(&p, 1, (int)((deadline - kit_now_ns()) / MS)) != 1)
+			return -ETIMEDOUT;
+	}
+}
+
 /* Reads on, over the death of producers, up to and including w.until. */
 static void *read_on(void *arg)
 {
@@ -258,7 +274,8 @@ static void *read_on(void *arg)
 	(void)arg;
 	w.rc = 0;
 	while (w.rc == 0 && w.kept <= atomic_load(&w.until)) {
-		int n = myelon_peek(w.keep, MYELON_ALL, deadline, &v);
+		int n = w.engine ? peek_in_loop(deadline, &v)
+		                 : myelon_peek(w.keep, MYELON_ALL, deadline, &v);
 
 		if (n == -EPIPE || n == -EOWNERDEAD) {
 			w.rc = myelon_consumer_wait_producer(w.keep, deadline);
@@ -341,6 +358,37 @@ Test(kill, in_a_stream_over_many_windows_shows_whole_batches_only)
 {
 	ring_without_producer(MYELON_WAIT_PARK, 3, 8);
 	every_point("many", start_reading, after_producer);
+}
+
+/* The first publish takes the descriptor over, or offers a socket; the others write it. */
+static void above_a_descriptor(enum myelon_engine engine, const char *scenario)
+{
+	ring_without_producer(MYELON_WAIT_PARK, 1, 4);
+	w.engine = engine;
+	cr_assert_geq(myelon_consumer_fd(w.keep, &MYELON_FD_OPTS(.engine = engine)), 0, "%s",
+	              myelon_last_error());
+	every_point(scenario, start_reading, after_producer);
+}
+
+Test(kill, while_taking_and_writing_a_descriptor_leaves_no_reader_asleep)
+{
+	above_a_descriptor(MYELON_ENGINE_DIRECT, "slowly");
+}
+
+Test(kill, while_listening_for_a_descriptor_leaves_no_reader_asleep)
+{
+	above_a_descriptor(MYELON_ENGINE_DIRECT, "slowly_denied");
+}
+
+Test(kill, in_publish_leaves_no_reader_asleep_behind_its_keeper)
+{
+	above_a_descriptor(MYELON_ENGINE_PROXY, "slowly");
+}
+
+Test(kill, with_a_descriptor_of_ones_own_stops_nobody)
+{
+	ring_with_reader();
+	every_point("descriptor", some_unread, after_join);
 }
 
 Test(kill, in_close_lets_the_next_producer_come)

@@ -6,17 +6,12 @@
 #include "../unit/ring_kit.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -41,20 +36,6 @@ struct sender {
 	struct kit_actor actor;
 };
 
-static int deny_getfd(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_getfd, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
 static int send_all(void *arg)
 {
 	struct sender *s = arg;
@@ -63,7 +44,7 @@ static int send_all(void *arg)
 	uint32_t sent = 0;
 	int rc;
 
-	if (s->deny_getfd && deny_getfd())
+	if (s->deny_getfd && kit_deny(SYS_pidfd_getfd, EPERM) < 0)
 		return 3;
 	rc = s->open ? myelon_producer_open(&p, s->name, NULL)
 	             : myelon_producer_create(&p, s->name,
@@ -401,7 +382,7 @@ Test(descriptor_mp, something_else_under_the_name_leaves_the_proxy_at_work, .tim
 	cr_assert_eq(unlink(path), 0);
 }
 
-static int sleep_on_descriptor(void *arg)
+_Noreturn static int sleep_on_descriptor(void *arg)
 {
 	struct sender *s = arg;
 	struct reader r;

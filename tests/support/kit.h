@@ -58,6 +58,9 @@ bool kit_running(const struct kit_actor *a);
 /* Has the calling process killed when its parent ends; false if the parent is already gone. */
 bool kit_die_with_parent(pid_t parent);
 
+/* From now on the calling thread's system call @call fails with @error, as under a container profile. */
+int kit_deny(long call, int error);
+
 /* ---- the result page (page.c) ---- */
 
 #define KIT_RESULTS 64

@@ -21,7 +21,8 @@ char *kit_ring_name(char buf[KIT_NAME], const char *stem)
 {
 	static unsigned int n;
 
-	snprintf(buf, KIT_NAME, "%.40s-%d-%u", stem, (int)getpid(), n++);
+	snprintf(buf, KIT_NAME, "%.40s-%d-%u", stem, (int)getpid(),
+	         __atomic_fetch_add(&n, 1, __ATOMIC_RELAXED));
 	return buf;
 }
 

@@ -372,7 +372,7 @@ Test(descriptor, of_a_framed_consumer_tells_of_messages)
 			cr_assert_eq(myelon_frame_peek(c, MYELON_TRY, &m), 1, "%s",
 			             myelon_last_error());
 			cr_assert_eq(m.len, 5);
-			cr_assert_eq(myelon_frame_release(c), 0);
+			cr_assert_eq(myelon_frame_release(c, 1), 0);
 			cr_assert_eq(myelon_frame_peek(c, MYELON_TRY, &m), -EAGAIN);
 		}
 		myelon_frame_consumer_close(c);

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+# liburing is optional: without it the library sleeps on several things with epoll and futex_waitv.
+
+set(MYELON_HAVE_LIBURING OFF)
+if(NOT MYELON_URING STREQUAL "OFF")
+  find_path(MYELON_URING_INCLUDE liburing.h)
+  find_library(MYELON_URING_LIBRARY uring)
+  mark_as_advanced(MYELON_URING_INCLUDE MYELON_URING_LIBRARY)
+  set(MYELON_URING_PROBLEM "liburing was not found")
+  if(MYELON_URING_INCLUDE AND MYELON_URING_LIBRARY)
+    # 2.3 is the first with the flags and calls for deferred completions.
+    include(CheckSymbolExists)
+    set(CMAKE_REQUIRED_INCLUDES "${MYELON_URING_INCLUDE}")
+    set(CMAKE_REQUIRED_LIBRARIES "${MYELON_URING_LIBRARY}")
+    set(CMAKE_REQUIRED_DEFINITIONS -D_GNU_SOURCE)
+    check_symbol_exists(io_uring_submit_and_get_events liburing.h MYELON_URING_IS_2_3)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    unset(CMAKE_REQUIRED_DEFINITIONS)
+    set(MYELON_URING_PROBLEM "liburing is older than 2.3")
+  endif()
+  if(MYELON_URING_IS_2_3)
+    set(MYELON_HAVE_LIBURING ON)
+    myelon_definitions(MYE_HAVE_LIBURING=1)
+    myelon_libraries(uring)
+  elseif(MYELON_URING STREQUAL "ON")
+    message(FATAL_ERROR "MYELON_URING is ON but ${MYELON_URING_PROBLEM}: install liburing-dev "
+      "(2.3 or newer), or configure with -DMYELON_URING=AUTO or OFF")
+  else()
+    message(STATUS "${MYELON_URING_PROBLEM}: building without it (install liburing-dev 2.3 or newer to have it)")
+  endif()
+endif()
