@@ -10,22 +10,6 @@
 
 #define NS_PER_S 1000000000ll
 
-/* The C library's headers may be older than the kernel. */
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#ifndef FUTEX_32
-#define FUTEX_32 2
-#endif
-
-/* struct futex_waitv */
-struct place {
-	uint64_t value;
-	uint64_t address;
-	uint32_t flags;
-	uint32_t reserved;
-};
-
 /* Without FUTEX_PRIVATE_FLAG the kernel finds the word by file and offset, wherever it is mapped.
  * The bitset form takes an absolute CLOCK_MONOTONIC time. */
 int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -43,32 +27,6 @@ int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 	            FUTEX_BITSET_MATCH_ANY) == 0)
 		return 0;
 	return -errno;
-}
-
-int mye_futex_wait_two(const uint32_t *word, uint32_t expected, const uint32_t *other,
-                       uint32_t other_expected, int64_t deadline)
-{
-	static bool refused;
-	const struct place places[] = {
-		{.value = expected, .address = (uintptr_t)word, .flags = FUTEX_32},
-		{.value = other_expected, .address = (uintptr_t)other, .flags = FUTEX_32},
-	};
-	struct timespec ts = {.tv_sec = (time_t)(deadline / NS_PER_S),
-	                      .tv_nsec = (long)(deadline % NS_PER_S)};
-	long rc;
-
-	if (__atomic_load_n(&refused, __ATOMIC_RELAXED))
-		return -ENOTSUP;
-	if (deadline <= 0)
-		return -ETIMEDOUT;
-	rc = syscall(SYS_futex_waitv, places, 2, 0, deadline == INT64_MAX ? NULL : &ts,
-	             CLOCK_MONOTONIC);
-	if (rc >= 0)
-		return (int)rc;
-	if (errno != ENOSYS && errno != EPERM)
-		return -errno;
-	__atomic_store_n(&refused, true, __ATOMIC_RELAXED);
-	return -ENOTSUP;
 }
 
 int mye_futex_wake_all(uint32_t *word)

@@ -41,12 +41,6 @@ void mye_yield(void);
 int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 /* Wake all. @return how many, or negative. Async-signal-safe. */
 int mye_futex_wake_all(uint32_t *word);
-/*
- * The same on two words at once: until one differs or is woken. @return 0 or 1: which was woken; else as
- * above, -EAGAIN if either differed; -ENOTSUP: before Linux 5.16, or a filter denies it (remembered).
- */
-int mye_futex_wait_two(const uint32_t *word, uint32_t expected, const uint32_t *other,
-                       uint32_t other_expected, int64_t deadline);
 
 /*
  * Words the kernel marks when a thread ends (robust.c), one list per process. All but the two

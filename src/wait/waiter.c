@@ -226,13 +226,14 @@ static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 /* @return as mye_futex_wait(); not 0 when it was the watched word that ended it. */
 static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value, int64_t until)
 {
-	int rc = -ENOTSUP;
+	const struct mye_futex words[] = {{bell, value}, {w->watched, w->watched_value}};
+	int rc = w->watched ? mye_futex_waitv(words, 2, until) : -ENOSYS;
 
-	if (w->watched)
-		rc = mye_futex_wait_two(bell, value, w->watched, w->watched_value, until);
-	if (rc == -ENOTSUP)
+	if (rc == -ENOSYS)
 		return mye_futex_wait(bell, value, until);
-	return rc > 0 ? -EAGAIN : rc;
+	if (rc == 0 && __atomic_load_n(bell, __ATOMIC_RELAXED) == value)
+		return -EAGAIN;
+	return rc;
 }
 
 int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const uint32_t *bell,
