@@ -24,6 +24,8 @@ static int produce(struct soak *s, struct myelon_producer *p)
 
 		if (s->how->room) {
 			myelon_producer_stats(p, &stats);
+			if (stats.caps_found)
+				return 0;
 			soak_ready(me, i + 1, stats.parks);
 		} else {
 			soak_at(me, AT_CLAIM);
@@ -35,8 +37,8 @@ static int produce(struct soak *s, struct myelon_producer *p)
 			kit_violation(me, "claim %llu got sequence %lld", (unsigned long long)i,
 			              (long long)span.seq);
 		kit_fill(span.base, SLOT, SEED, i);
-		if (!s->how->room)
-			aim_wait(&aim, i + 1);
+		if (!s->how->room && !aim_wait(&aim, i + 1))
+			return 1;
 		rc = myelon_publish(p, 1);
 		if (rc < 0)
 			return soak_fail("publish", rc);
@@ -74,9 +76,9 @@ int soak_publisher(void *arg)
 	if (rc < 0)
 		return soak_fail("create", rc);
 	rc = produce(s, p);
-	if (rc == 0)
-		rc = myelon_producer_wait_consumed(p, (int64_t)s->count - 1, MYELON_FOREVER);
 	myelon_producer_stats(p, &stats);
+	if (rc == 0 && !stats.caps_found)
+		rc = myelon_producer_wait_consumed(p, (int64_t)s->count - 1, MYELON_FOREVER);
 	check_caps(&s->page->result[s->how->room ? SLEEPER : WAKER], &stats);
 	myelon_producer_close(p);
 	return rc ? 1 : 0;
@@ -165,7 +167,7 @@ static void check(struct soak *s, struct kit_result *me, const struct myelon_vie
 	(void)s;
 }
 
-/* It sleeps for each message. */
+/* It sleeps for each message, until a wake is lost. */
 static int consume_asleep(struct soak *s, struct myelon_consumer *c, struct sleeping *sleeping)
 {
 	struct myelon_handle_stats stats = MYELON_HANDLE_STATS_INIT;
@@ -176,6 +178,8 @@ static int consume_asleep(struct soak *s, struct myelon_consumer *c, struct slee
 		int rc;
 
 		myelon_consumer_stats(c, &stats);
+		if (stats.caps_found)
+			return 0;
 		soak_ready(me, i + 1, stats.parks);
 		rc = sleeping_peek(sleeping, &v);
 		if (rc < 0)
@@ -207,8 +211,8 @@ static int consume_awake(struct soak *s, struct myelon_consumer *c)
 			return soak_fail("peek", rc);
 		check(s, me, &v, i);
 		/* The producer needs this slot for its message i + window. */
-		if (i + s->how->window < s->count)
-			aim_wait(&aim, i + s->how->window + 1);
+		if (i + s->how->window < s->count && !aim_wait(&aim, i + s->how->window + 1))
+			return 1;
 		rc = myelon_release(c, 1);
 		if (rc < 0)
 			return soak_fail("release", rc);

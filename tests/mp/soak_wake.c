@@ -115,24 +115,29 @@ static int64_t delay_of(struct aim *a)
 	return next_random(a) % 8 ? around : (int64_t)(r % (uint32_t)(4 * a->ns + 1));
 }
 
-void aim_wait(struct aim *a, uint64_t n)
+bool aim_wait(struct aim *a, uint64_t n)
 {
 	int64_t until;
 	int spins = 0;
 
 	soak_at(a->me, AT_TURN);
 	/* Acquire: pairs with the release store in soak_ready(). */
-	while (atomic_load_explicit(&a->sleeper->count, memory_order_acquire) < n)
-		if (++spins > 5000)
-			sched_yield();
-		else
+	while (atomic_load_explicit(&a->sleeper->count, memory_order_acquire) < n) {
+		if (++spins < 5000) {
 			myelon_relax();
+			continue;
+		}
+		if (a->sleeper->violations)
+			return false;
+		sched_yield();
+	}
 	adjust(a);
 	soak_at(a->me, AT_DELAY);
 	until = myelon_now() + delay_of(a);
 	while (myelon_now() < until)
 		;
 	soak_at(a->me, AT_WAKE);
+	return true;
 }
 
 void soak_ready(struct kit_result *r, uint64_t n, uint64_t parks)
@@ -225,7 +230,6 @@ static int run(struct soak *s)
 		print_state(s);
 	}
 	for (int i = 0; i < 2; i++) {
-		/* Who is alone has not much left to do. */
 		if (!moved)
 			kit_kill(&actors[i], SIGKILL);
 		rc[i] = kit_wait(&actors[i], 10);

@@ -49,8 +49,8 @@ int soak_fail(const char *what, int rc);
 
 void soak_pin(int which);
 void aim_begin(struct aim *a, const struct soak *s);
-/* Until the sleeper is about to wait for number @n, and then a little longer. */
-void aim_wait(struct aim *a, uint64_t n);
+/* Until the sleeper is about to wait for number @n, and then a little longer. @return false: it gave up. */
+bool aim_wait(struct aim *a, uint64_t n);
 
 /* The sleeper says that it will wait for number @n next; it has slept that often. */
 void soak_ready(struct kit_result *r, uint64_t n, uint64_t parks);
