@@ -48,6 +48,19 @@ static inline bool mye_frame_limits_of(struct myelon_frame_limits *l, uint32_t s
 	return true;
 }
 
+/* Slots of a message of up to MYE_FRAME_TOTAL_MAX bytes, in as many frames as it takes. */
+static inline uint64_t mye_frame_slots_of(const struct myelon_frame_limits *l, uint64_t bytes)
+{
+	uint64_t on_wire = bytes + MYE_FRAME_TOTAL, slots;
+
+	if (bytes <= l->max_frame)
+		return myelon_frame_slots(l, (uint32_t)bytes);
+	slots = on_wire / l->max_frame * myelon_frame_slots(l, l->max_frame);
+	if (on_wire % l->max_frame > 0)
+		slots += myelon_frame_slots(l, (uint32_t)(on_wire % l->max_frame));
+	return slots;
+}
+
 /* Which field of a header lies; 0: none. */
 enum mye_frame_fault {
 	MYE_FRAME_SOUND = 0,

@@ -346,15 +346,10 @@ static inline int send_whole(struct mye_frame_producer *fp, struct pieces *from,
  */
 static int reserve(struct mye_frame_producer *fp, uint64_t bytes)
 {
-	uint64_t on_wire = bytes + MYE_FRAME_TOTAL;
-	uint64_t slots = on_wire / fp->hot.limits.max_frame *
-	                 myelon_frame_slots(&fp->hot.limits, fp->hot.limits.max_frame);
-	uint32_t rest = (uint32_t)(on_wire % fp->hot.limits.max_frame);
+	uint64_t slots = mye_frame_slots_of(&fp->hot.limits, bytes);
 	struct myelon_span span;
 	int rc;
 
-	if (rest > 0)
-		slots += myelon_frame_slots(&fp->hot.limits, rest);
 	if (slots > mye_producer_of(fp->hot.ring)->seg.header.window)
 		return mye_fail(-EMSGSIZE,
 		                "a message of %llu bytes is longer than the ring and cannot be "

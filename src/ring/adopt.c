@@ -87,7 +87,7 @@ static int take(const struct mye_adoption *a, const struct mye_entry *e)
 
 	if (number < 0)
 		return -EBADF;
-	pidfd = mye_pidfd_open(&who);
+	pidfd = mye_pidfd_of(&who);
 	if (pidfd < 0)
 		return pidfd;
 	if (mye_uid_of(who.pid, &uid) < 0 || (uid != a->seg->owner && uid != mye_euid())) {

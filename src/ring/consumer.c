@@ -132,6 +132,7 @@ void myelon_consumer_close(struct myelon_consumer *hot)
 		mye_handle_free(c, sizeof(*c));
 		return;
 	}
+	mye_member_leave(c->member);
 	hot->end = hot->held = hot->next;
 	mye_descriptor_close(c);
 	c->magic = 0;

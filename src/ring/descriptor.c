@@ -66,7 +66,7 @@ static void watch_with_loop(struct mye_descriptor *d)
 		mye_fork_close(d->peer_fd);
 	}
 	mye_fork_enter();
-	d->peer_fd = mye_fork_keep(mye_pidfd_open(&d->c->seg.producer->identity));
+	d->peer_fd = mye_fork_keep(mye_pidfd_of(&d->c->seg.producer->identity));
 	mye_fork_leave();
 	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) < 0) {
 		mye_fork_close(d->peer_fd);
@@ -83,7 +83,7 @@ static int open_uring(struct mye_descriptor *d)
 	rc = mye_loop_add_word(d->loop, mye_consumer_bell(d->c), TAG_BELL);
 	if (rc == 0) {
 		mye_fork_enter();
-		rc = d->cap_fd = mye_fork_keep(mye_timerfd_open());
+		rc = d->cap_fd = mye_fork_keep(mye_timerfd_create());
 		mye_fork_leave();
 	}
 	if (rc >= 0)

@@ -91,7 +91,7 @@ int mye_proxy_watch(void *arg)
 
 	unwatch(d);
 	mye_fork_enter();
-	d->watch_fd = mye_fork_keep(mye_pidfd_open(&d->c->seg.producer->identity));
+	d->watch_fd = mye_fork_keep(mye_pidfd_of(&d->c->seg.producer->identity));
 	mye_fork_leave();
 	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
 		unwatch(d);

@@ -318,6 +318,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 		mye_handle_free(p, handle_bytes(0));
 		return;
 	}
+	mye_member_leave(p->member);
 	hot->end = hot->claimed = hot->next;
 	p->magic = 0;
 	mye_point();

@@ -42,6 +42,20 @@ struct mye_gate {
 	int64_t minimum;              /* at the last scan, INT64_MAX: nobody gates */
 };
 
+/*
+ * What a handle is a member of (a wait set), which may be NULL. Close calls leave, so that nobody is left
+ * with a handle that is gone.
+ */
+struct mye_member {
+	void (*leave)(struct mye_member *m);
+};
+
+static inline void mye_member_leave(struct mye_member *m)
+{
+	if (m)
+		m->leave(m);
+}
+
 struct mye_producer {
 	struct myelon_producer hot;
 	uint32_t magic;
@@ -61,6 +75,7 @@ struct mye_producer {
 	bool leased;             /* the lease is ours */
 	uint64_t alerts;
 	struct mye_adoption *adoption; /* NULL until a consumer sleeps on a descriptor (adopt.c) */
+	struct mye_member *member;
 };
 
 /* What a reader knows of the producer's life (peer.c). */
@@ -92,6 +107,7 @@ struct mye_consumer {
 	uint64_t lost;
 	uint64_t alerts;
 	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
+	struct mye_member *member;
 	char id[MYE_ID_BYTES];
 };
 

@@ -22,6 +22,10 @@ void mye_consumer_announce(struct mye_consumer *c, uint32_t flags)
 {
 	uint32_t *parked = &c->seg.shared->park.parked;
 
+	/* Somebody else's announcement is as good: whoever takes it raises the bell after that, and
+	   not before we listened, or we would see it taken (docs/ordering.md). The line stays shared. */
+	if ((__atomic_load_n(parked, __ATOMIC_RELAXED) & flags) == flags)
+		return;
 	mye_point();
 	/* Seq_cst: pairs with the publisher's exchange; with the barrier that follows, the look sees
 	   every publish whose publisher did not see the flag (docs/ordering.md). */
@@ -32,9 +36,13 @@ void mye_consumer_announce(struct mye_consumer *c, uint32_t flags)
 void mye_producer_announce(struct mye_producer *p, uint32_t n)
 {
 	int64_t need = p->hot.next + n - 1 - (int64_t)p->seg.header.window;
+	int64_t *target = &p->seg.producer->space.space_target;
 
+	/* Only we write it. */
+	if (__atomic_load_n(target, __ATOMIC_RELAXED) == need)
+		return;
 	mye_point();
-	__atomic_store_n(&p->seg.producer->space.space_target, need, __ATOMIC_RELAXED);
+	__atomic_store_n(target, need, __ATOMIC_RELAXED);
 	mye_point();
 }
 
@@ -66,7 +74,13 @@ static int verdict(struct mye_consumer *c)
 	                                    : mye_peer_confirm(&c->peer, &c->seg, v);
 }
 
-int mye_consumer_look(struct mye_consumer *c, bool ask)
+uint64_t mye_consumer_epoch_now(const struct mye_consumer *c)
+{
+	/* Acquire: pairs with the release store of a new producer (announce_takeover). */
+	return __atomic_load_n(&c->seg.producer->slow.epoch, __ATOMIC_ACQUIRE);
+}
+
+int mye_consumer_news(struct mye_consumer *c)
 {
 	uint64_t have;
 
@@ -79,11 +93,16 @@ int mye_consumer_look(struct mye_consumer *c, bool ask)
 	       (uint64_t)(c->hot.next - 1);
 	if (have > c->hot.mask + 1)
 		return -EPROTO;
-	if (have > 0)
-		return have > INT32_MAX ? INT32_MAX : (int)have;
-	if (ask || mye_peer_changed(&c->peer, &c->seg))
+	return have > INT32_MAX ? INT32_MAX : (int)have;
+}
+
+int mye_consumer_look(struct mye_consumer *c, bool ask)
+{
+	int have = mye_consumer_news(c);
+
+	if (have == 0 && (ask || mye_peer_changed(&c->peer, &c->seg)))
 		return verdict(c);
-	return 0;
+	return have;
 }
 
 int mye_producer_look(struct mye_producer *p, uint32_t n)

@@ -13,7 +13,7 @@
 const uint32_t *mye_consumer_bell(const struct mye_consumer *c);
 const uint32_t *mye_producer_bell(const struct mye_producer *p);
 
-/* The next publish rings. @p flags: MYE_PARKED_*. */
+/* The next publish rings. @p flags: MYE_PARKED_*. After the bell was listened to, with acquire. */
 void mye_consumer_announce(struct mye_consumer *c, uint32_t flags);
 /* Who releases past what @p n more slots need rings. Undone by withdraw, or the next claim that waits. */
 void mye_producer_announce(struct mye_producer *p, uint32_t n);
@@ -41,6 +41,10 @@ static inline bool mye_producer_full_fence(const struct mye_producer *p)
  * -ECANCELED (the interrupt stays for peek to take), -ESTALE, -EPROTO, -EPIPE, -EOWNERDEAD.
  */
 int mye_consumer_look(struct mye_consumer *c, bool ask);
+/* The same, but says nothing of the producer's end: for who told it already, while the epoch is the same. */
+int mye_consumer_news(struct mye_consumer *c);
+/* The epoch now; one that look has not seen begins a new life. */
+uint64_t mye_consumer_epoch_now(const struct mye_consumer *c);
 /* Is there room for @p n slots? @return 1, 0, -ECANCELED (the interrupt stays for claim to take). */
 int mye_producer_look(struct mye_producer *p, uint32_t n);
 

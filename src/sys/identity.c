@@ -5,16 +5,10 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "segment/layout.h"
 #include "sys/sys.h"
-
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#define PIDFS_MAGIC 0x50494446
 
 uint32_t mye_pid(void)
 {
@@ -56,23 +50,17 @@ int mye_random(void *buf, size_t n)
 	return 0;
 }
 
-/* Before 6.9 all pidfds share one anonymous inode, which tells nothing. */
-static uint64_t pidfd_inode(void)
+static uint64_t own_pidfd_inode(void)
 {
-	uint64_t ino = 0;
-	struct statfs fs;
-	struct stat st;
-	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int fd = mye_pidfd_open((pid_t)mye_pid());
+	uint64_t ino = fd < 0 ? 0 : mye_pidfd_inode(fd);
 
-	if (fd < 0)
-		return 0;
-	if (fstatfs(fd, &fs) == 0 && (uint64_t)fs.f_type == PIDFS_MAGIC && fstat(fd, &st) == 0)
-		ino = st.st_ino;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return ino;
 }
 
-static void boot_id(uint64_t out[2])
+void mye_boot_id(uint64_t out[2])
 {
 	char text[64], digits[33];
 	size_t n = 0;
@@ -94,18 +82,16 @@ static void boot_id(uint64_t out[2])
 
 void mye_identify(struct mye_identity *out)
 {
-	struct stat st;
 	int pinned;
 
 	memset(out, 0, sizeof(*out));
 	out->pid = mye_pid();
 	out->tid = mye_tid();
 	out->uid = mye_euid();
-	out->start_ticks = mye_start_ticks_of(out->pid);
-	out->pidfd_ino = pidfd_inode();
-	if (stat("/proc/self/ns/pid", &st) == 0)
-		out->pidns = st.st_ino;
-	boot_id(out->boot_id);
+	out->start_ticks = mye_start_ticks(0);
+	out->pidfd_ino = own_pidfd_inode();
+	out->pidns = mye_pid_namespace();
+	mye_boot_id(out->boot_id);
 	mye_affinity(&pinned);
 	out->cpu = pinned;
 }

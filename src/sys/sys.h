@@ -207,17 +207,6 @@ int mye_thread_start(pthread_t *out, void *(*fn)(void *arg), void *arg);
 void mye_thread_name(const char *name); /* of the calling thread, 15 characters */
 
 /*
- * Processes as descriptors (pidfd.c). mye_pidfd_open(): of who a handle in shared memory says it is;
- * -ESRCH: it is gone, or of another PID namespace. It becomes readable when the process ends.
- */
-int mye_pidfd_open(const struct mye_identity *who);
-int mye_pidfd_open_pid(uint32_t pid);
-uint64_t mye_start_ticks_of(uint32_t pid); /* when it began, 0: unknown */
-int mye_uid_of(uint32_t pid, uint32_t *uid);
-/* Descriptor @p number of that process, duplicated here. -EPERM: not allowed, -ENOSYS. */
-int mye_pidfd_take(int pidfd, int number);
-
-/*
  * UNIX sockets (socket.c): sequenced packets, non-blocking, in a directory. Listen: -EADDRINUSE:
  * something has the name. Send and receive: one packet and one descriptor; received: -1, there was none.
  */
@@ -228,11 +217,32 @@ int mye_socket_peer(int fd, uint32_t *uid, uint32_t *gid);
 int mye_socket_send(int sock, const void *buf, size_t bytes, int fd);
 ssize_t mye_socket_receive(int sock, void *buf, size_t cap, int *fd);
 
-/* A descriptor that becomes readable at a time (timer.c). */
-int mye_timerfd_open(void);
-/* From @p first (absolute CLOCK_MONOTONIC ns; INT64_MAX: never) on, every @p period ns if > 0. */
-int mye_timerfd_set(int fd, int64_t first, int64_t period);
+/*
+ * Processes as descriptors (pidfd.c), readable once the process has ended. Of a pid: @return the
+ * descriptor, -ESRCH, -ENOTSUP (no pidfds here), -EMFILE. Of an identity in shared memory: also -ESRCH
+ * if that process is gone and its pid somebody else's, -EXDEV (its pids are not ours: another
+ * namespace, another boot), -EACCES (who has that pid now is not to be found out).
+ */
+int mye_pidfd_open(pid_t pid);
+int mye_pidfd_of(const struct mye_identity *who);
+/* Of an open pidfd: its inode, 0 before 6.9, where all have the same. */
+uint64_t mye_pidfd_inode(int fd);
+/* Descriptor @p number of that process, duplicated here. -EPERM: not allowed; -ENOSYS; -EBADF. */
+int mye_pidfd_take(int pidfd, int number);
+int mye_uid_of(uint32_t pid, uint32_t *uid);
+void mye_boot_id(uint64_t out[2]); /* 0, 0: unknown */
+/* When a process began, in clock ticks since boot; 0: unknown. @p pid 0: we. */
+uint64_t mye_start_ticks(uint32_t pid);
+/* Inode of our pid namespace; 0: unknown. */
+uint64_t mye_pid_namespace(void);
+
+/* A timer as a descriptor (timer.c): readable from @p at on (absolute; INT64_MAX: never). Setting it
+ * anew makes it unreadable. */
+int mye_timerfd_create(void);
+/* @p period: again every so many ns, 0: once. */
+int mye_timerfd_set(int fd, int64_t at, int64_t period);
 void mye_timerfd_clear(int fd); /* not readable any more, until the next time */
+
 /* An eventfd (event.c), not blocking. Poke makes it readable (async-signal-safe); drain makes it not
  * readable. @return drain: it was. */
 int mye_event_open(void);

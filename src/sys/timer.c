@@ -9,7 +9,7 @@
 
 #define NS_PER_S 1000000000ll
 
-int mye_timerfd_open(void)
+int mye_timerfd_create(void)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 

@@ -119,14 +119,11 @@ int mye_uring_cancel(struct mye_uring *r, uint64_t which, uint64_t data)
 
 bool mye_uring_is_idle(struct mye_uring *r)
 {
-	return io_uring_sq_ready(&r->ring) == 0 && !mye_uring_has_completions(r);
-}
-
-bool mye_uring_has_completions(struct mye_uring *r)
-{
 	unsigned int flags = IO_URING_READ_ONCE(*r->ring.sq.kflags);
 
-	return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW) || io_uring_cq_ready(&r->ring);
+	/* The flag for work to do may stay behind when there is none any more. */
+	return !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) &&
+	       !io_uring_cq_ready(&r->ring) && !io_uring_sq_ready(&r->ring);
 }
 
 /* @return what is left, in *ts. */
@@ -162,15 +159,15 @@ int mye_uring_enter(struct mye_uring *r, int64_t deadline)
 
 	if (!timeout_of(deadline, &ts)) {
 		rc = io_uring_submit_and_get_events(&r->ring);
-		return rc < 0 ? rc : 0;
+		return rc < 0 ? rc : deadline > 0 ? -ETIMEDOUT : 0;
 	}
 	rc = io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &ts, NULL);
-	if (rc >= 0 || cqe)
+	if (cqe || io_uring_sq_ready(&r->ring))
 		return 0;
-	/* What went to the kernel in the same call hides a signal behind this. */
-	if (rc == -ETIME)
-		return mye_now() < deadline ? -EINTR : -ETIMEDOUT;
-	return rc;
+	if (rc < 0 && rc != -ETIME)
+		return rc;
+	/* The kernel tells what was submitted in the same call, and not how the wait ended. */
+	return mye_now() < deadline ? -EINTR : -ETIMEDOUT;
 }
 
 int mye_uring_reap(struct mye_uring *r, struct mye_uring_done *done, int max)
@@ -234,12 +231,6 @@ bool mye_uring_is_idle(struct mye_uring *r)
 {
 	(void)r;
 	return true;
-}
-
-bool mye_uring_has_completions(struct mye_uring *r)
-{
-	(void)r;
-	return false;
 }
 
 int mye_uring_submit(struct mye_uring *r)

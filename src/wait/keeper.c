@@ -396,7 +396,7 @@ static int drive(struct keeper *k)
 	if (rc < 0)
 		return rc;
 	mye_fork_enter();
-	rc = k->alarm_fd = mye_fork_keep(mye_timerfd_open());
+	rc = k->alarm_fd = mye_fork_keep(mye_timerfd_create());
 	mye_fork_leave();
 	if (rc >= 0) {
 		k->alarm = (struct mye_task){.ready = alarm_rang, .deadline = MYELON_FOREVER};

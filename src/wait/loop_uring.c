@@ -260,9 +260,10 @@ static int report(struct mye_loop *l, struct mye_loop_event *events, int max)
 	return n;
 }
 
+/* The kernel makes it readable for every completion after the drain; this is for what was reaped. */
 static void poke_if_more(struct mye_loop *l)
 {
-	if (l->flags & MYE_LOOP_POLLABLE && (l->ready.first || mye_uring_has_completions(l->ring)))
+	if (l->flags & MYE_LOOP_POLLABLE && l->ready.first)
 		mye_event_poke(l->event_fd);
 }
 
@@ -296,8 +297,10 @@ int mye_loop_uring_arm(struct mye_loop *l)
 
 	if (rc == MYE_LOOP_GIVE_UP)
 		return rc;
-	if (l->ready.first || l->queue.first || !mye_uring_is_idle(l->ring))
+	/* Not handed over: whoever polls shall come back. */
+	if (l->queue.first)
 		mye_event_poke(l->event_fd);
+	poke_if_more(l);
 	return 0;
 }
 

@@ -181,9 +181,9 @@ static int run_descriptor(const char *ring)
 		return result(rc);
 	kill_from_here();
 	rc = myelon_consumer_fd(c, &MYELON_FD_OPTS(.engine = MYELON_ENGINE_DIRECT));
-	if (rc >= 0 && myelon_peek(c, MYELON_ALL, MYELON_TRY, &v) != -EAGAIN)
-		rc = -EBADMSG;
-	return result(rc);
+	while (rc >= 0 && (rc = myelon_peek(c, MYELON_ALL, MYELON_TRY, &v)) > 0)
+		rc = myelon_release(c, v.count);
+	return result(rc == -EAGAIN ? 0 : rc);
 }
 
 static int run_close(const char *ring)

@@ -40,6 +40,12 @@ static const struct combination combinations[] = {
 	FD("uring", MYELON_ENGINE_URING),
 	FD("direct", MYELON_ENGINE_DIRECT),
 	FD("proxy", MYELON_ENGINE_PROXY),
+#define SET .how = HOW_SET, .spin_ns = MYELON_NO_SPIN
+	{.name = "set-uring", .window = 64, SET, .engine = MYELON_ENGINE_URING},
+	{.name = "set-epoll", .window = 64, SET, .engine = MYELON_ENGINE_EPOLL},
+	{.name = "set-spin", .window = 64, .how = HOW_SET},
+	{.name = "room-set-uring", .window = 1, SET, .engine = MYELON_ENGINE_URING, .room = true},
+	{.name = "room-set-epoll", .window = 1, SET, .engine = MYELON_ENGINE_EPOLL, .room = true},
 };
 
 #define COMBINATIONS (sizeof(combinations) / sizeof(combinations[0]))

@@ -22,6 +22,7 @@ struct combination {
 	uint32_t wait;   /* enum myelon_wait of who sleeps */
 	enum how how;    /* the consumer's */
 	uint32_t engine; /* enum myelon_engine, of a descriptor or a wait set */
+	int64_t spin_ns; /* of a wait set */
 };
 
 /* result[SLEEPER] and result[WAKER]: count is how far it is, value[0] where. */
@@ -59,10 +60,22 @@ void soak_ready(struct kit_result *r, uint64_t n, uint64_t parks);
 int soak_publisher(void *arg);
 int soak_consumer(void *arg);
 
-/* How a consumer waits (soak_consumer.c). @return messages there, or negative. */
-struct sleeping;
-int sleeping_begin(struct sleeping **out, struct myelon_consumer *c, const struct combination *how);
+/* How the sleeper waits (soak_sleep.c). peek, claim: @return as those. */
+struct sleeping {
+	const struct combination *how;
+	struct myelon_consumer *c; /* one of these */
+	struct myelon_producer *p;
+	int fd, ep; /* -1: none */
+	struct myelon_waitset *ws;
+	int id;                  /* in it */
+	enum myelon_engine used; /* for the last message */
+	uint64_t parks, lost;
+};
+int sleeping_begin(struct sleeping *s);
 int sleeping_peek(struct sleeping *s, struct myelon_view *v);
+int sleeping_claim(struct sleeping *s, struct myelon_span *span);
+/* Fills in parks and lost: wakes that only a cap found. */
+void sleeping_count(struct sleeping *s);
 /* @return 0, or SKIPPED: not what was asked for. */
 int sleeping_end(struct sleeping *s);
 

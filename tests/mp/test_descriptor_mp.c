@@ -56,7 +56,10 @@ static int send_all(void *arg)
 	kit_set(s->page, READY, 1);
 	while (!s->page->word[QUIT]) {
 		while (sent < s->page->word[WANTED]) {
-			if (ring_push(p, 1) < 0)
+			rc = ring_push(p, 1);
+			if (rc == -EAGAIN)
+				break;
+			if (rc < 0)
 				return 4;
 			kit_set(s->page, SENT, ++sent);
 		}
@@ -138,7 +141,7 @@ static int turn(struct reader *r)
 
 static void read_until(struct sender *s, struct reader *r, int64_t next)
 {
-	kit_set(s->page, WANTED, s->page->word[SENT] + (uint32_t)(next - r->next));
+	kit_set(s->page, WANTED, s->page->word[WANTED] + (uint32_t)(next - r->next));
 	while (r->next < next)
 		cr_assert_eq(turn(r), -EAGAIN, "%s", myelon_last_error());
 }
@@ -409,7 +412,7 @@ Test(descriptor_mp, consumers_killed_while_asleep_or_awake_cost_the_producer_not
 			cr_assert_eq(kit_fork(&actor, sleep_on_descriptor, &s), 0);
 			cr_assert(kit_await(s.page, 10, 1, 20));
 			for (int k = 0; k < 5; k++) {
-				kit_set(s.page, WANTED, s.page->word[SENT] + 1);
+				kit_set(s.page, WANTED, s.page->word[WANTED] + 1);
 				usleep((useconds_t)(i * 20));
 			}
 			kit_kill(&actor, SIGKILL);
