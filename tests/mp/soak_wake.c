@@ -32,10 +32,10 @@ static const struct combination combinations[] = {
 	{.name = "room-adaptive", .window = 1, .wait = MYELON_WAIT_ADAPTIVE, .room = true},
 	{.name = "room8-park", .window = 8, .wait = MYELON_WAIT_PARK, .room = true},
 #define FD(engine_, ENGINE)                                                                        \
-	{.name = engine_ "-poll", .window = 64, .how = HOW_POLL, .engine = ENGINE},                \
-		{.name = engine_ "-level", .window = 64, .how = HOW_LEVEL, .engine = ENGINE},      \
+	{.name = engine_ "-poll", .window = 64, .how = HOW_POLL, .engine = (ENGINE)},              \
+		{.name = engine_ "-level", .window = 64, .how = HOW_LEVEL, .engine = (ENGINE)},    \
 	{                                                                                          \
-		.name = engine_ "-edge", .window = 64, .how = HOW_EDGE, .engine = ENGINE           \
+		.name = engine_ "-edge", .window = 64, .how = HOW_EDGE, .engine = (ENGINE)         \
 	}
 	FD("uring", MYELON_ENGINE_URING),
 	FD("direct", MYELON_ENGINE_DIRECT),
