@@ -105,6 +105,11 @@ enum myelon_numa {
 #define MYELON_F_ANY_OWNER (1u << 4)
 /** create: fail when even one page is not where numa says; without it that is only recorded */
 #define MYELON_F_NUMA_STRICT (1u << 5)
+/** create, open: own a lease: readers of this ring that sleep hear of this process's death in well under a
+ *  millisecond, also in other pid namespaces, instead of at their cap of 1 s. Starts the keeper's thread
+ *  (keeper.h). Where there can be none (more than 2000 in a process, the kernel refuses set_robust_list,
+ *  the application drives the keeper) a warning is logged and the call succeeds. */
+#define MYELON_F_LEASE (1u << 6)
 
 /** Value of the option pin. The thread that creates, opens or attaches is pinned before anything is
  *  set up, and stays so; if the call fails it runs where it ran before. */

@@ -201,6 +201,7 @@ static int64_t park(struct mye_observer *o, int64_t deadline)
 	struct mye_shared_page *sh = o->seg.shared;
 	/* Acquire: pairs with mye_ring_bell(). */
 	uint32_t bell = __atomic_load_n(&sh->bell.doorbell, __ATOMIC_ACQUIRE);
+	uint32_t lease = mye_peer_lease(&o->seg);
 	int64_t have;
 	int rc;
 
@@ -208,12 +209,11 @@ static int64_t park(struct mye_observer *o, int64_t deadline)
 	__atomic_fetch_or(&sh->park.parked, MYE_PARKED_FUTEX, __ATOMIC_SEQ_CST);
 	mye_waiter_barrier(&o->waiter);
 	have = look(o);
-	if (have == 0 && mye_peer_changed(&o->peer, &o->seg))
+	if (have == 0 && (mye_peer_changed(&o->peer, &o->seg) || mye_peer_dying(lease)))
 		have = verdict(o);
 	if (have)
 		return have;
-	rc = mye_waiter_park(&o->waiter, &o->seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
-	                     deadline);
+	rc = mye_peer_park(&o->peer, &o->waiter, &o->seg, bell, lease, deadline);
 	if (rc == -EINTR && (o->flags & MYELON_F_EINTR))
 		return mye_fail_static(-EINTR, "observe: a signal came");
 	if (rc == -EFAULT)

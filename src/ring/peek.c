@@ -99,12 +99,13 @@ static int verdict(struct mye_consumer *c)
 	return rc ? rc : mye_peer_confirm(&c->peer, &c->seg, v);
 }
 
-/* One turn of the sleep loop: bell, flag, barrier, check, sleep. Any return starts it from the top. */
+/* One turn of the sleep loop: bell, lease, flag, barrier, check, sleep. Any return starts it from the top. */
 static int park(struct mye_consumer *c, int64_t deadline)
 {
 	struct mye_shared_page *sh = c->seg.shared;
 	/* Acquire: pairs with mye_ring_bell(): what the ringer did before is seen below. */
 	uint32_t bell = __atomic_load_n(&sh->bell.doorbell, __ATOMIC_ACQUIRE);
+	uint32_t lease = mye_peer_lease(&c->seg);
 	int rc, found;
 
 	mye_point();
@@ -114,12 +115,11 @@ static int park(struct mye_consumer *c, int64_t deadline)
 	mye_point();
 	mye_waiter_barrier(&c->waiter);
 	rc = look(c);
-	if (rc == 0 && mye_peer_changed(&c->peer, &c->seg))
+	if (rc == 0 && (mye_peer_changed(&c->peer, &c->seg) || mye_peer_dying(lease)))
 		rc = verdict(c);
 	if (rc)
 		return rc;
-	rc = mye_waiter_park(&c->waiter, &c->seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
-	                     deadline);
+	rc = mye_peer_park(&c->peer, &c->waiter, &c->seg, bell, lease, deadline);
 	if (rc == -EINTR && (c->flags & MYELON_F_EINTR))
 		return mye_fail_static(-EINTR, "peek: a signal came");
 	if (rc == -EFAULT)

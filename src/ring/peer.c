@@ -6,6 +6,9 @@
 #include "base/error.h"
 #include "sys/sys.h"
 
+#define DYING_FIRST_NS 50000
+#define DYING_MAX_NS 20000000
+
 static uint64_t load_epoch(const struct mye_segment *seg)
 {
 	/* Acquire: pairs with the release store of a new producer (announce_takeover). */
@@ -65,4 +68,40 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
 bool mye_peer_due(const struct mye_peer *peer)
 {
 	return mye_now_coarse() - peer->asked_ns >= MYE_ASK_NS;
+}
+
+uint32_t mye_peer_lease(struct mye_segment *seg)
+{
+	return mye_lease_watch(seg, MYE_LEASE_PRODUCER);
+}
+
+/* Dying takes as long as giving the memory back does. @return when to ask for the lock again. */
+static int64_t next_question(struct mye_peer *peer)
+{
+	peer->dying_ns = peer->dying_ns ? 2 * peer->dying_ns : DYING_FIRST_NS;
+	if (peer->dying_ns > DYING_MAX_NS)
+		peer->dying_ns = DYING_MAX_NS;
+	return mye_now() + peer->dying_ns;
+}
+
+int mye_peer_park(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
+                  uint32_t bell, uint32_t lease, int64_t deadline)
+{
+	struct mye_shared_page *sh = seg->shared;
+	bool watch = mye_lease_state_of(lease) == MYE_LEASE_HELD;
+	int64_t until = deadline;
+	int rc;
+
+	if (mye_peer_dying(lease))
+		until = next_question(peer);
+	else
+		peer->dying_ns = 0;
+	w->watched = watch ? &sh->lease.lease[MYE_LEASE_PRODUCER] : NULL;
+	w->watched_value = lease;
+	rc = mye_waiter_park(w, seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
+	                     until < deadline ? until : deadline);
+	w->watched = NULL;
+	if (watch)
+		mye_lease_pass_on(seg, MYE_LEASE_PRODUCER, lease);
+	return rc;
 }

@@ -6,6 +6,7 @@
 #ifndef MYE_RING_PEER_H
 #define MYE_RING_PEER_H
 
+#include "liveness/lease.h"
 #include "ring/ring.h"
 
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
@@ -27,5 +28,18 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
  * answer that says "nothing there", so that it does not depend on how long a call may wait.
  */
 bool mye_peer_due(const struct mye_peer *peer);
+
+/*
+ * A sleep that the producer's death ends, if it has a lease. lease: between the load of the bell and the
+ * announcement. If that says dying, the lock is asked for before the sleep. park: as mye_waiter_park()
+ * on the doorbell; short and shorter than @p deadline while the producer is dying.
+ */
+uint32_t mye_peer_lease(struct mye_segment *seg);
+static inline bool mye_peer_dying(uint32_t lease)
+{
+	return mye_lease_state_of(lease) == MYE_LEASE_DYING;
+}
+int mye_peer_park(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
+                  uint32_t bell, uint32_t lease, int64_t deadline);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "base/opts.h"
+#include "liveness/lease.h"
 #include "numa/pinning.h"
 #include "ring/adopt.h"
 #include "ring/call.h"
@@ -36,8 +37,27 @@ static struct mye_producer *handle_new(uint32_t consumers)
 	return p;
 }
 
+/* What cannot be had is said, and not needed: without a lease a death is found at the sleepers' caps. */
+static void lease_take(struct mye_producer *p)
+{
+	if (!(p->flags & MYELON_F_LEASE))
+		return;
+	p->leased = mye_lease_take(&p->seg, MYE_LEASE_PRODUCER) == 0;
+	if (!p->leased)
+		mye_warn("ring %s: %s", p->seg.place.name, myelon_last_error());
+}
+
+/* Before the lock is given up: the next producer writes the same word. */
+static void lease_release(struct mye_producer *p)
+{
+	if (p->leased)
+		mye_lease_release(&p->seg, MYE_LEASE_PRODUCER);
+	p->leased = false;
+}
+
 static void handle_drop(struct mye_producer *p)
 {
+	lease_release(p);
 	mye_segment_leave(&p->seg);
 	mye_handle_free(p, p->bytes);
 }
@@ -106,6 +126,7 @@ static int make(struct myelon_producer **out, const char *name, const struct mye
 		goto fail;
 	arm(p, opts->wait, opts->flags);
 	p->hold_by_count = opts->buffer_until > 0;
+	lease_take(p);
 	rc = mye_segment_publish(&p->seg);
 	if (rc < 0)
 		goto fail;
@@ -192,6 +213,8 @@ static void announce_takeover(struct mye_producer *p)
 	/* Release: pairs with the acquire load of the epoch in consumers (peer.c). */
 	__atomic_store_n(&page->slow.epoch, page->slow.epoch + 1, __ATOMIC_RELEASE);
 	mye_point();
+	mye_lease_clear(&p->seg, MYE_LEASE_PRODUCER);
+	lease_take(p);
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
 	mye_ring_bell(&p->seg.shared->space.bell, &p->seg.shared->space.wake_ns);
@@ -209,6 +232,7 @@ static void give_back(struct mye_producer *p, bool closed)
 		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
 		                 __ATOMIC_RELEASE);
 	mye_adoption_close(p);
+	lease_release(p);
 	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
 	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
 	handle_drop(p);

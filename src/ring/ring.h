@@ -72,6 +72,7 @@ struct mye_producer {
 	uint32_t soft_more;      /* how much more than that the others ask for */
 	uint32_t soft_reached;   /* how often in a row that was reached in time */
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
+	bool leased;             /* the lease is ours */
 	uint64_t alerts;
 	struct mye_adoption *adoption; /* NULL until a consumer sleeps on a descriptor (adopt.c) */
 	struct mye_member *member;
@@ -82,6 +83,7 @@ struct mye_peer {
 	uint64_t epoch;   /* as last seen */
 	int verdict;      /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
 	int64_t asked_ns; /* when its lock was last asked for */
+	int64_t dying_ns; /* how long to sleep until it is asked for again, when it is dying; 0: it is not */
 };
 
 struct mye_descriptor;

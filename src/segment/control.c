@@ -167,11 +167,11 @@ static int map_all(struct mye_segment *seg)
 	size_t bytes = seg->header.control_bytes, unit = seg->header.page_unit;
 	size_t fixed = seg->role == MYE_ROLE_PRODUCER ? unit : 2 * unit;
 	void *at;
-	int rc = mye_reserve(bytes, unit, &at);
+	int rc = mye_reserve(MYE_CONTROL_ROOM + bytes, unit, &at);
 
 	if (rc < 0)
 		return rc;
-	seg->control = at;
+	seg->control = (unsigned char *)at + MYE_CONTROL_ROOM;
 	if (!seg->writable)
 		fixed = bytes;
 	mye_fork_enter();
@@ -179,11 +179,9 @@ static int map_all(struct mye_segment *seg)
 	if (rc == 0)
 		rc = map_part(seg, fixed, bytes, true);
 	if (rc == 0)
-		rc = mye_dontfork(at, bytes);
-	if (rc < 0) {
-		mye_unmap(at, bytes);
-		seg->control = NULL;
-	}
+		rc = mye_dontfork(at, MYE_CONTROL_ROOM + bytes);
+	if (rc < 0)
+		mye_control_unmap(seg);
 	mye_fork_leave();
 	if (rc == 0)
 		rc = populate_part(seg, 0, fixed, false);
@@ -192,7 +190,9 @@ static int map_all(struct mye_segment *seg)
 
 void mye_control_unmap(struct mye_segment *seg)
 {
-	mye_unmap(seg->control, seg->header.control_bytes);
+	if (seg->control)
+		mye_unmap(seg->control - MYE_CONTROL_ROOM,
+		          MYE_CONTROL_ROOM + seg->header.control_bytes);
 	seg->control = NULL;
 	seg->producer = NULL;
 	seg->shared = NULL;

@@ -161,7 +161,9 @@ struct mye_shared_page {
 		uint64_t wake_ns;
 	} MYE_ALIGNED space;
 	struct {
-		uint32_t lease[30]; /* later: robust lease words, [0] the producer's */
+		/* owner, its kernel at its death, sleepers set a bit: robust futexes. [0] the producer's,
+		   later: the other even ones consumers' */
+		uint32_t lease[30];
 	} MYE_ALIGNED lease;
 	uint64_t counters[48] MYE_ALIGNED; /* later: counters shared by all */
 };

@@ -6,7 +6,6 @@
 
 #include "base/handle.h"
 #include "segment/map.h"
-#include "sys/sys.h"
 
 /* The file's block size is that of its pages on hugetlbfs, and anything elsewhere. */
 static int page_of(int fd, size_t *page)
@@ -21,35 +20,42 @@ static int page_of(int fd, size_t *page)
 	return rc;
 }
 
+/* What lies in front, and goes with it. */
+static size_t room(size_t align)
+{
+	return (MYE_MAP_ROOM + align - 1) & ~(align - 1);
+}
+
+static int map_all(int fd, char *at, size_t bytes, unsigned int copies, unsigned int flags)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && i < copies; i++)
+		rc = mye_map_fixed(at + i * bytes, bytes, fd, 0, flags);
+	return rc;
+}
+
 /* Between mye_fork_enter() and _leave(): a child with the mapping would have the locks too. */
 static int map_copies(int fd, size_t bytes, size_t align, unsigned int copies, unsigned int flags,
                       void **out)
 {
-	unsigned int i;
-	size_t total;
-	char *at;
+	size_t total, front = room(align);
+	void *at;
 	int rc;
 
-	if (__builtin_mul_overflow(bytes, copies, &total))
+	if (__builtin_mul_overflow(bytes, copies, &total) ||
+	    __builtin_add_overflow(total, front, &total))
 		return -ENOMEM;
-	rc = mye_reserve(total, align, out);
+	rc = mye_reserve(total, align, &at);
 	if (rc)
 		return rc;
-	at = *out;
-	for (i = 0; i < copies; i++) {
-		rc = mye_map_fixed(at + i * bytes, bytes, fd, 0, flags);
-		if (rc) {
-			mye_unmap(*out, total);
-			*out = NULL;
-			return rc;
-		}
-	}
+	rc = map_all(fd, (char *)at + front, bytes, copies, flags);
 	/* Last: MAP_FIXED would undo it. */
-	rc = mye_dontfork(at, total);
-	if (rc) {
+	if (rc == 0)
+		rc = mye_dontfork(at, total);
+	if (rc)
 		mye_unmap(at, total);
-		*out = NULL;
-	}
+	*out = rc ? NULL : (char *)at + front;
 	return rc;
 }
 
@@ -95,6 +101,7 @@ struct mapping {
 	dev_t dev;
 	ino_t ino;
 	size_t bytes;
+	size_t front;
 	unsigned int users;
 	void *at;
 };
@@ -142,6 +149,7 @@ static int share(int fd, size_t bytes, size_t align, void **out)
 	m->dev = st.st_dev;
 	m->ino = st.st_ino;
 	m->bytes = bytes;
+	m->front = room(align);
 	m->users = 1;
 	m->next = mappings;
 	mappings = m;
@@ -179,7 +187,7 @@ void mye_map_release(void *at, size_t bytes)
 		if (m->at == at && m->bytes == bytes) {
 			if (--m->users == 0) {
 				*link = m->next;
-				mye_unmap(at, bytes);
+				mye_unmap((char *)at - m->front, m->front + bytes);
 				free(m);
 			}
 			break;

@@ -12,10 +12,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sys/sys.h"
+
 #ifdef MYE_SINGLE_MAP
 #define MYE_MIRRORS 1
 #else
 #define MYE_MIRRORS 2
+#endif
+
+/*
+ * Address space in front of every mapping of a control file, without access: what belongs to a word at
+ * a constant distance (liveness/lease.c). Part of the same reservation.
+ */
+#define MYE_CONTROL_ROOM ((size_t)MYE_ROBUST_DISTANCE)
+#ifdef MYE_SINGLE_MAP
+#define MYE_MAP_ROOM MYE_CONTROL_ROOM /* whatever is mapped */
+#else
+#define MYE_MAP_ROOM 0 /* control files are mapped in parts (control.c) */
 #endif
 
 /* Map the first @p bytes of a file. @return 0, -ENOMEM, ... */

@@ -7,7 +7,7 @@
 
 #define CREATE_FLAGS                                                                               \
 	(MYELON_F_REPLACE_DEAD | MYELON_F_KEEP | MYELON_F_GROUP | MYELON_F_EINTR |                 \
-	 MYELON_F_ANY_OWNER | MYELON_F_NUMA_STRICT)
+	 MYELON_F_ANY_OWNER | MYELON_F_NUMA_STRICT | MYELON_F_LEASE)
 
 int mye_slot_size_check(uint32_t slot_size, uint32_t window, uint32_t kind, const char **why)
 {

@@ -42,6 +42,27 @@ int mye_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 /* Wake all. @return how many, or negative. Async-signal-safe. */
 int mye_futex_wake_all(uint32_t *word);
 
+/*
+ * Words the kernel marks when a thread ends (robust.c), one list per process. All but the two
+ * questions are called on that thread, which uses no robust mutexes. A word holds the thread's id,
+ * perhaps with MYE_ROBUST_WAITERS, else it is not owned; when the thread ends, the kernel puts
+ * MYE_ROBUST_DIED in the id's place, keeps MYE_ROBUST_WAITERS, and if that was set wakes one sleeper.
+ */
+#define MYE_ROBUST_WAITERS 0x80000000u
+#define MYE_ROBUST_DIED 0x40000000u
+#define MYE_ROBUST_TID 0x3fffffffu
+#define MYE_ROBUST_MAX 2000u /* the kernel looks at 2048 */
+/* MYE_ROBUST_DISTANCE before each word are 16 bytes of private memory, aligned to 8, for us alone. */
+#define MYE_ROBUST_DISTANCE (3 * 65536l)
+int mye_robust_install(void); /* -ENOSYS, -EPERM: not here */
+void mye_robust_uninstall(void);
+bool mye_robust_installed(void);
+uint32_t mye_robust_held(void);
+/* @return 0, -ENOTSUP (not installed), -ENOSPC (MYE_ROBUST_MAX are owned). Wakes all who slept on it. */
+int mye_robust_own(uint32_t *word);
+/* Store 0, unless the word is somebody else's by now, and wake all. */
+void mye_robust_disown(uint32_t *word);
+
 /* membarrier GLOBAL_EXPEDITED. Register this address space (once, cached) /
  * call the barrier. -ENOTSUP: the kernel has none or a filter denies it. */
 int mye_membarrier_register(void);

@@ -235,6 +235,7 @@ static void *run(void *arg)
 
 	mye_thread_name("myelon-keeper");
 	mye_leave_pinned_cpu();
+	mye_robust_install();
 	__atomic_store_n(&k->tid, mye_tid(), __ATOMIC_RELAXED);
 	while (!serve_calls(k)) {
 		mye_loop_listen(k->loop);
@@ -242,6 +243,7 @@ static void *run(void *arg)
 		if (turn(k, MYELON_FOREVER) < 0)
 			mye_sleep_until(mye_now() + 1000000);
 	}
+	mye_robust_uninstall();
 	__atomic_store_n(&k->tid, 0, __ATOMIC_RELAXED);
 	return NULL;
 }

@@ -223,6 +223,19 @@ static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 		w->cost_ns = COST_MAX_NS;
 }
 
+/* @return as mye_futex_wait(); not 0 when it was the watched word that ended it. */
+static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value, int64_t until)
+{
+	const struct mye_futex words[] = {{bell, value}, {w->watched, w->watched_value}};
+	int rc = w->watched ? mye_futex_waitv(words, 2, until) : -ENOSYS;
+
+	if (rc == -ENOSYS)
+		return mye_futex_wait(bell, value, until);
+	if (rc == 0 && __atomic_load_n(bell, __ATOMIC_RELAXED) == value)
+		return -EAGAIN;
+	return rc;
+}
+
 int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const uint32_t *bell,
                     uint32_t value, const uint64_t *wake_ns, int64_t deadline)
 {
@@ -234,7 +247,7 @@ int mye_waiter_park(struct mye_waiter *w, const struct mye_segment *seg, const u
 	w->stats.parks++;
 	if (w->parked_word)
 		__atomic_store_n(w->parked_word, 1, __ATOMIC_RELAXED);
-	rc = mye_futex_wait(bell, value, deadline < cap ? deadline : cap);
+	rc = doze(w, bell, value, deadline < cap ? deadline : cap);
 	if (w->parked_word)
 		__atomic_store_n(w->parked_word, 0, __ATOMIC_RELAXED);
 	now = mye_now();

@@ -35,9 +35,11 @@ struct mye_waiter {
 	bool crowded;          /* ... and there were more than CPUs */
 	int64_t park_begun_ns; /* when the last barrier was called */
 	uint32_t yield_skip;   /* waits until a yield is tried again */
-	uint32_t yield_backoff; /* waits without after one that did not pay */
-	int64_t sleep_ns;       /* next sleep of MYELON_WAIT_SLEEP */
-	uint32_t *parked_word;  /* where tools see that we sleep; may be NULL */
+	uint32_t yield_backoff;  /* waits without after one that did not pay */
+	int64_t sleep_ns;        /* next sleep of MYELON_WAIT_SLEEP */
+	uint32_t *parked_word;   /* where tools see that we sleep; may be NULL */
+	const uint32_t *watched; /* the next park ends when this word changes, too; NULL: no word */
+	uint32_t watched_value;
 	struct myelon_handle_stats stats;
 };
 

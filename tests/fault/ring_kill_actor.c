@@ -207,6 +207,20 @@ static int run_takeover(const char *ring)
 	return result(rc < 0 ? rc : push(p, 1));
 }
 
+static int run_lease(const char *ring)
+{
+	struct myelon_producer *p;
+	int rc;
+
+	kill_from_here();
+	rc = myelon_producer_open(&p, ring, &MYELON_OPEN_OPTS(.flags = MYELON_F_LEASE));
+	if (rc == 0)
+		rc = push(p, 1);
+	if (rc == 0)
+		myelon_producer_close(p);
+	return result(rc);
+}
+
 static int run_hold(const char *ring)
 {
 	struct myelon_producer *p;
@@ -231,6 +245,7 @@ static const struct kill_scenario scenarios[] = {
 	{"descriptor", run_descriptor},
 	{"close", run_close},
 	{"takeover", run_takeover},
+	{"lease", run_lease},
 	{"hold", run_hold},
 };
 

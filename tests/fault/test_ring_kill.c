@@ -403,6 +403,12 @@ Test(kill, in_takeover_lets_the_next_one_take_over)
 	every_point("takeover", start_reading, after_producer);
 }
 
+Test(kill, while_a_lease_is_taken_or_given_back_lets_the_next_producer_come)
+{
+	ring_without_producer(MYELON_WAIT_PARK, 1, 1);
+	every_point("lease", start_reading, after_producer);
+}
+
 /* A ring that buffers for two, who have both come; its producer has not noticed yet. */
 static int make_hold(void *ctx)
 {
