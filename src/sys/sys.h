@@ -183,6 +183,8 @@ int mye_current_node(void); /* NUMA node of the running CPU, 0 if unknown */
  */
 int mye_pidfd_open(pid_t pid);
 int mye_pidfd_of(const struct mye_identity *who);
+/* Which of @p n pidfds are of processes that ended, in one call; at most 64. @return how many. */
+int mye_pidfds_ended(const int *fds, bool *ended, int n);
 /* Of an open pidfd: its inode, 0 before 6.9, where all have the same. */
 uint64_t mye_pidfd_inode(int fd);
 void mye_boot_id(uint64_t out[2]); /* 0, 0: unknown */
