@@ -17,7 +17,12 @@
  *     }
  *
  * Rings are level triggered: a consumer is reported by every wait until it was read empty. Of more
- * things that are ready than fit, the next wait reports the others first.
+ * things that are ready than fit, the next wait reports the others first. However busy some rings are,
+ * the others, timers and descriptors have their turn.
+ *
+ * The end of a producer is an event, too: -EPIPE at once; -EOWNERDEAD within milliseconds where its
+ * process can be watched, else within a second (docs/waiting.md). After it was reported the consumer is silent until
+ * a new producer opens the ring.
  *
  * Engine: io_uring, or epoll with eventfd and futex_waitv where that is forbidden or old;
  * the option and the environment variable MYELON_ENGINE choose.
@@ -55,15 +60,16 @@ enum myelon_event_kind {
 struct myelon_event {
 	int32_t id;    /* what add returned */
 	uint32_t kind; /* enum myelon_event_kind */
-	int32_t result; /* consumer: slots to peek, or what peek would return (-EPIPE, -EOWNERDEAD once
-	                  * per epoch, -ESTALE, -ECANCELED, -EPROTO); producer: 1, or -ECANCELED;
-	                  * process: 0, it ended; else 1 */
+	int32_t result; /* consumer: slots to peek, or what peek would return: -EPIPE, -EOWNERDEAD once
+	                  * per epoch; -ECANCELED until peek has returned it; -ESTALE, -EPROTO by every
+	                  * wait until it is removed. producer: 1, or -ECANCELED, which takes the
+	                  * interrupt. process: 0, it ended. else 1 */
 	uint32_t events; /* descriptor: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
 	uint64_t count;  /* timer: how often it ran out since it was last reported */
 	void *user;      /* as given to add */
 };
 
-/** Called by myelon_waitset_dispatch(). May add and remove, also itself. */
+/** Called by myelon_waitset_dispatch(). May add and remove, also itself, and close handles; not the set. */
 typedef void (*myelon_event_fn)(const struct myelon_event *event, void *user);
 
 struct myelon_waitset_opts {
@@ -82,9 +88,9 @@ MYELON_API int myelon_waitset_create(struct myelon_waitset **out,
 MYELON_API void myelon_waitset_close(struct myelon_waitset *ws);
 
 /*
- * Adding. @p fn may be NULL for those who use myelon_waitset_wait(). Close a handle only after it was
- * removed. @return an id >= 0, used again only after 65,536 others; -EBUSY (it is in a wait set
- * already); -ENOSPC; -EINVAL; -EPERM after fork; -ENOMEM.
+ * Adding. @p fn may be NULL for those who use myelon_waitset_wait(). Closing a handle takes it out;
+ * descriptors must be removed before they are closed. @return an id >= 0, used again only after 65,536
+ * others; -EBUSY (the handle is in a wait set already); -ENOSPC; -EINVAL; -EPERM after fork; -ENOMEM.
  */
 MYELON_API int myelon_waitset_add_consumer(struct myelon_waitset *ws, struct myelon_consumer *c,
                                            myelon_event_fn fn, void *user);
@@ -92,17 +98,18 @@ MYELON_API int myelon_waitset_add_frame_consumer(struct myelon_waitset *ws,
                                                  struct myelon_frame_consumer *fc,
                                                  myelon_event_fn fn, void *user);
 /** Once: reported when @p slots can be claimed without waiting, then not until
- * myelon_waitset_want(). 0 slots: only from the next want on. */
+ * myelon_waitset_want(). 0 slots: only from the next want on. @return also -EMSGSIZE (more than the
+ * window). */
 MYELON_API int myelon_waitset_add_producer(struct myelon_waitset *ws, struct myelon_producer *p,
                                            uint32_t slots, myelon_event_fn fn, void *user);
-/** The same for a message of @p bytes. */
+/** The same for a message of @p bytes, in all its fragments; for an empty one say 1. */
 MYELON_API int myelon_waitset_add_frame_producer(struct myelon_waitset *ws,
                                                  struct myelon_frame_producer *fp, uint64_t bytes,
                                                  myelon_event_fn fn, void *user);
 /** Wait for room once more: slots, or bytes of a framed producer; 0: no longer. @return 0, -EINVAL, -EMSGSIZE. */
 MYELON_API int myelon_waitset_want(struct myelon_waitset *ws, int id, uint64_t amount);
 /** First at @p first (absolute, CLOCK_MONOTONIC), then every @p period ns (0: once). Times that were
- * missed are counted, not repeated. */
+ * missed are counted, not repeated. MYELON_FOREVER: not before it is set anew. */
 MYELON_API int myelon_waitset_add_timer(struct myelon_waitset *ws, int64_t first, int64_t period,
                                         myelon_event_fn fn, void *user);
 /** Set a timer anew. @return 0, -EINVAL. */
@@ -132,7 +139,7 @@ MYELON_API int myelon_waitset_remove(struct myelon_waitset *ws, int id);
 MYELON_API int myelon_waitset_wait(struct myelon_waitset *ws, struct myelon_event *events, int max,
                                    int64_t deadline);
 /** The same, but calls the function of each event (at most @p max of them) instead. Events of sources
- * without a function are dropped. @return how many functions were called, or as wait. */
+ * without a function are dropped. @return how many functions were called, or as wait; 64 at most. */
 MYELON_API int myelon_waitset_dispatch(struct myelon_waitset *ws, int max, int64_t deadline);
 
 /** End the current wait, or else the next one, with -ECANCELED; several at once count as one. Any

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* Processes as descriptors, and whether a process is still the one that somebody wrote down. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,21 @@ uint64_t mye_pidfd_inode(int fd)
 	if (fstatfs(fd, &fs) == 0 && (uint64_t)fs.f_type == PIDFS_MAGIC && fstat(fd, &st) == 0)
 		return st.st_ino;
 	return 0;
+}
+
+int mye_pidfds_ended(const int *fds, bool *ended, int n)
+{
+	struct pollfd p[64];
+	int found;
+
+	for (int i = 0; i < n; i++)
+		p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	do {
+		found = poll(p, (nfds_t)n, 0);
+	} while (found < 0 && errno == EINTR);
+	for (int i = 0; i < n; i++)
+		ended[i] = found > 0 && p[i].revents != 0;
+	return found < 0 ? 0 : found;
 }
 
 /* Field 22 of /proc/PID/stat; the name in field 2 may hold anything, so count from its end. */

@@ -225,6 +225,8 @@ ssize_t mye_socket_receive(int sock, void *buf, size_t cap, int *fd);
  */
 int mye_pidfd_open(pid_t pid);
 int mye_pidfd_of(const struct mye_identity *who);
+/* Which of @p n pidfds are of processes that ended, in one call; at most 64. @return how many. */
+int mye_pidfds_ended(const int *fds, bool *ended, int n);
 /* Of an open pidfd: its inode, 0 before 6.9, where all have the same. */
 uint64_t mye_pidfd_inode(int fd);
 /* Descriptor @p number of that process, duplicated here. -EPERM: not allowed; -ENOSYS; -EBADF. */

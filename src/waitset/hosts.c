@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * How the death of a producer is noticed while its consumers sleep. The verdict is its lock's, as
- * everywhere; here is only when to ask. A pidfd of its process, shared by all rings of that process, is
- * an event that says "now". Without one every ring is asked for at each cap of 1 s; with it a few are, in
- * turn, since a process may lose its lock and live on (exec).
+ * everywhere; here is only when to ask. A pidfd of its process, shared by all rings of that process, says when:
+ * in the loop its end is an event. Where there is none the lock is asked for at each cap of 1 s; with it
+ * some are, in turn, since a process may lose its lock and live on (exec).
  *
  * The epoll engine sleeps on words alone in one call, and needs threads for words and descriptors
- * together: a set of rings only does without pidfds there.
+ * together: there the pidfds of a set of rings only are looked at with each cap instead.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@
 
 #define BACKOFF_FIRST_NS 1000000
 #define BACKOFF_LAST_NS MYE_CAP_NS
-#define ASK_IN_TURN 16 /* of those that are watched, at each cap */
+#define ASK_IN_TURN 4 /* of those whose process lives, at each cap */
+#define ASK_AT_ONCE 64
 
 static struct mye_identity identity_of(const struct mye_consumer *c)
 {
@@ -57,56 +58,51 @@ static int open_pidfd(const struct mye_identity *who)
 	return fd;
 }
 
-/* @return 0, also if it cannot be watched; -ESRCH: it is gone. */
-static int watch(struct myelon_waitset *ws, struct mye_host *h, const struct mye_identity *who)
+static void watch(struct myelon_waitset *ws, struct mye_host *h)
 {
-	int fd;
-
-	if (!ws->watching || h->own || h->refused || h->pidfd >= 0)
-		return 0;
-	fd = open_pidfd(who);
-	if (fd == -ESRCH)
-		return fd;
-	if (fd >= 0 &&
-	    mye_loop_add_fd(ws->loop, fd, MYE_HOST_EVENTS, MYE_TAG_HOST | h->number) < 0) {
-		mye_fork_close(fd);
-		fd = -1;
-	}
-	h->pidfd = fd < 0 ? -1 : fd;
-	h->refused = fd < 0;
-	ws->watched += fd >= 0;
-	return 0;
+	if (!ws->watching || h->pidfd < 0 || h->in_loop)
+		return;
+	h->in_loop =
+		mye_loop_add_fd(ws->loop, h->pidfd, MYE_HOST_EVENTS, MYE_TAG_HOST | h->number) == 0;
+	ws->watched += h->in_loop;
 }
 
 static void unwatch(struct myelon_waitset *ws, struct mye_host *h)
 {
-	if (h->pidfd < 0)
+	if (!h->in_loop)
 		return;
 	mye_loop_remove(ws->loop, MYE_TAG_HOST | h->number);
-	mye_fork_close(h->pidfd);
-	h->pidfd = -1;
+	h->in_loop = false;
 	ws->watched--;
 }
 
-static struct mye_host *host_new(struct myelon_waitset *ws, const struct mye_identity *who)
+/* @return 0, also if there is no memory for it; -ESRCH: it is gone. */
+static int host_new(struct myelon_waitset *ws, const struct mye_identity *who,
+                    struct mye_host **out)
 {
 	struct mye_host *h = calloc(1, sizeof(*h));
 
+	*out = h;
 	if (!h)
-		return NULL;
+		return 0;
 	h->number = ws->host_number++;
 	h->pid = who->pid;
 	h->start_ticks = who->start_ticks;
 	h->pidns = who->pidns;
 	h->pidfd_ino = who->pidfd_ino;
 	h->cpu = who->cpu;
-	h->pidfd = -1;
 	h->own = who->pid == mye_pid() && who->pidns == mye_pid_namespace() &&
 	         who->start_ticks == mye_start_ticks(0);
+	h->pidfd = h->own ? -1 : open_pidfd(who);
+	if (h->pidfd == -ESRCH) {
+		free(h);
+		return -ESRCH;
+	}
 	h->next = ws->hosts;
 	ws->hosts = h;
 	ws->host_count++;
-	return h;
+	watch(ws, h);
+	return 0;
 }
 
 static void host_drop(struct myelon_waitset *ws, struct mye_host *h)
@@ -114,6 +110,7 @@ static void host_drop(struct myelon_waitset *ws, struct mye_host *h)
 	struct mye_host **at = &ws->hosts;
 
 	unwatch(ws, h);
+	mye_fork_close(h->pidfd);
 	while (*at != h)
 		at = &(*at)->next;
 	*at = h->next;
@@ -152,28 +149,21 @@ void mye_host_follow(struct myelon_waitset *ws, struct mye_source *s, uint64_t e
 		return;
 	s->consumer.ask = true;
 	h = host_find(ws, &who);
-	if (!h)
-		h = host_new(ws, &who);
+	if (!h && host_new(ws, &who, &h) < 0) {
+		begin_dying(ws, s);
+		return;
+	}
 	if (!h)
 		return;
 	h->rings++;
 	s->consumer.host = h;
-	if (watch(ws, h, &who) < 0)
-		begin_dying(ws, s);
 }
 
-void mye_host_ended(struct myelon_waitset *ws, uint64_t tag)
+static void host_ended(struct myelon_waitset *ws, struct mye_host *h)
 {
-	struct mye_host *h;
-	uint32_t i;
-
-	for (h = ws->hosts; h && h->number != (uint32_t)tag; h = h->next)
-		;
-	if (!h)
-		return;
 	unwatch(ws, h);
 	/* The last of them takes it away. */
-	for (i = 0; i < ws->rings.count; i++) {
+	for (uint32_t i = 0; i < ws->rings.count; i++) {
 		struct mye_source *s = ws->rings.at[i];
 		bool last = h->rings == 1;
 
@@ -185,24 +175,53 @@ void mye_host_ended(struct myelon_waitset *ws, uint64_t tag)
 	}
 }
 
+void mye_host_ended(struct myelon_waitset *ws, uint64_t tag)
+{
+	struct mye_host *h;
+
+	for (h = ws->hosts; h && h->number != (uint32_t)tag; h = h->next)
+		;
+	if (h)
+		host_ended(ws, h);
+}
+
+/* Those whose end is not an event, all in one call. */
+static void ask_processes(struct myelon_waitset *ws)
+{
+	struct mye_host *host[ASK_AT_ONCE], *h = ws->hosts;
+	bool ended[ASK_AT_ONCE];
+	int fd[ASK_AT_ONCE], n;
+
+	while (h) {
+		for (n = 0; h && n < ASK_AT_ONCE; h = h->next) {
+			if (h->pidfd < 0 || h->in_loop)
+				continue;
+			fd[n] = h->pidfd;
+			host[n++] = h;
+		}
+		if (n == 0 || mye_pidfds_ended(fd, ended, n) == 0)
+			continue;
+		for (int i = 0; i < n; i++)
+			if (ended[i])
+				host_ended(ws, host[i]);
+	}
+}
+
 void mye_hosts_revise(struct myelon_waitset *ws)
 {
 	bool watching = ws->pollable || ws->descriptors > 0 ||
 	                mye_loop_engine(ws->loop) == MYELON_ENGINE_URING;
 	struct mye_host *h;
-	uint32_t i;
 
 	if (watching == ws->watching)
 		return;
 	ws->watching = watching;
 	for (h = ws->hosts; h; h = h->next) {
-		unwatch(ws, h);
-		h->refused = false;
+		if (watching)
+			watch(ws, h);
+		else
+			unwatch(ws, h);
 	}
-	/* They are looked for again with the next look. */
-	for (i = 0; i < ws->rings.count; i++)
-		if (ws->rings.at[i]->kind == MYELON_EVENT_CONSUMER)
-			ws->rings.at[i]->consumer.epoch = 0;
 }
 
 int mye_hosts_enter(struct mye_loop *loop, const struct myelon_waitset *ws)
@@ -211,7 +230,7 @@ int mye_hosts_enter(struct mye_loop *loop, const struct myelon_waitset *ws)
 	int rc = 0;
 
 	for (h = ws->hosts; h && rc == 0; h = h->next)
-		if (h->pidfd >= 0)
+		if (h->in_loop)
 			rc = mye_loop_add_fd(loop, h->pidfd, MYE_HOST_EVENTS,
 			                     MYE_TAG_HOST | h->number);
 	return rc;
@@ -223,6 +242,7 @@ void mye_hosts_ask(struct myelon_waitset *ws, int64_t now)
 
 	ws->asked_ns = now;
 	mye_hosts_revise(ws);
+	ask_processes(ws);
 	for (uint32_t i = 0; i < count; i++, turn++) {
 		struct mye_set_consumer *own;
 

@@ -36,9 +36,9 @@ struct mye_host {
 	uint32_t pid;
 	uint64_t start_ticks, pidns, pidfd_ino;
 	int32_t cpu;  /* pinned to, -1 */
-	int pidfd;    /* -1: it is not watched */
+	int pidfd;    /* -1: none is to be had, or it is this process */
 	bool own;     /* this process */
-	bool refused; /* no descriptor of it is to be had */
+	bool in_loop; /* its end ends a sleep */
 };
 
 struct mye_set_consumer {
@@ -138,8 +138,8 @@ struct myelon_waitset {
 
 	struct mye_host *hosts;
 	uint32_t host_count, host_number;
-	uint32_t watched;  /* hosts with a pidfd */
-	bool watching;     /* pidfds of hosts are in the loop */
+	uint32_t watched;  /* hosts in the loop */
+	bool watching;     /* hosts belong in the loop */
 	uint32_t ask_next; /* whose producer is asked for at the next cap */
 	int64_t asked_ns;
 	int64_t retry_at; /* when somebody dying is to be asked for again; INT64_MAX */

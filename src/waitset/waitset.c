@@ -114,7 +114,7 @@ static void leave_all(const struct myelon_waitset *ws, struct mye_loop *loop)
 	const struct mye_host *h;
 
 	for (h = ws->hosts; h; h = h->next)
-		if (h->pidfd >= 0)
+		if (h->in_loop)
 			mye_loop_remove(loop, MYE_TAG_HOST | h->number);
 	for (uint32_t i = 0; i < ws->slot_count; i++) {
 		const struct mye_source *s = ws->slots[i].source;

@@ -41,6 +41,11 @@ head -n 10 got1 >want
 same want got
 has_ring pair && fail "memfd_pair left its ring"
 
+"$bin/one_thread_32_rings" many >got || fail "one_thread_32_rings"
+echo '32000 messages, sum 16016000' >want
+same want got
+has_ring many-0 && fail "one_thread_32_rings left its rings"
+
 "$bin/framed_consumer" framed me >got &
 consumer=$!
 "$bin/framed_producer" framed || fail "framed_producer"
