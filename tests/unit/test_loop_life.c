@@ -179,7 +179,8 @@ LOOP_TEST(memory_of_a_removed_word_may_go)
 	mye_loop_close(l);
 }
 
-LOOP_TEST(removed_descriptor_is_let_go_at_once)
+/* Does the other side of a pipe see that its writer, which was in a loop, was closed? */
+static void let_go(enum myelon_engine engine, bool by_close)
 {
 	struct mye_loop *l = loop_new(engine, 0);
 	struct pollfd p = {.events = POLLIN};
@@ -189,12 +190,25 @@ LOOP_TEST(removed_descriptor_is_let_go_at_once)
 	p.fd = fds[0];
 	loop_ok(mye_loop_add_fd(l, fds[1], EPOLLERR, 1));
 	loop_quiet(l);
-	loop_ok(mye_loop_remove(l, 1));
+	if (by_close)
+		mye_loop_close(l);
+	else
+		loop_ok(mye_loop_remove(l, 1));
 	close(fds[1]);
-	/* The reader sees the end only if nobody holds the other side. */
 	cr_assert_eq(poll(&p, 1, 0), 1);
 	close(fds[0]);
-	mye_loop_close(l);
+	if (!by_close)
+		mye_loop_close(l);
+}
+
+LOOP_TEST(removed_descriptor_is_let_go_at_once)
+{
+	let_go(engine, false);
+}
+
+LOOP_TEST(descriptors_are_let_go_when_the_loop_is_closed)
+{
+	let_go(engine, true);
 }
 
 LOOP_TEST(events_of_a_descriptor_can_be_changed)
