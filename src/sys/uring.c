@@ -192,7 +192,7 @@ int mye_uring_open(struct mye_uring **out, int event_fd)
 {
 	(void)out;
 	(void)event_fd;
-	return -ENOTSUP;
+	return -ENOPKG;
 }
 
 int mye_uring_close(struct mye_uring *r)

@@ -136,10 +136,10 @@ static int free_slot(struct mye_loop *l, uint32_t *slot)
 	for (*slot = 0; *slot < l->items; ++*slot)
 		if (!l->item[*slot])
 			return 0;
-	more = realloc(l->item, n * sizeof(*more));
+	more = realloc(l->item, n * sizeof(struct mye_loop_item *));
 	if (!more)
 		return -ENOMEM;
-	memset(more + l->items, 0, (n - l->items) * sizeof(*more));
+	memset(more + l->items, 0, (n - l->items) * sizeof(struct mye_loop_item *));
 	l->item = more;
 	l->items = n;
 	return 0;

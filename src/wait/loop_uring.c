@@ -46,13 +46,13 @@ static int refused(int rc)
 		return mye_fail(-ENOMEM,
 		                "no memory for an io_uring (before Linux 5.12 it counts as "
 		                "locked memory: ulimit -l)");
-	case -ENOTSUP: /* EOPNOTSUPP is the same number */
-		return mye_fail(-ENOTSUP,
-		                "io_uring cannot wait for futexes: Linux 6.7 is needed, and "
-		                "a build with liburing");
+	case -ENOPKG:
+		return mye_fail(-ENOTSUP, "this library was built without liburing");
+	case -EOPNOTSUPP:
 	case -EINVAL:
-		return mye_fail(-ENOTSUP,
-		                "io_uring of this kernel is too old: Linux 6.7 is needed");
+		return mye_fail(
+			-ENOTSUP,
+			"io_uring of this kernel cannot wait for futexes: Linux 6.7 is needed");
 	case -ENOSYS:
 		return mye_fail(-ENOTSUP,
 		                "this kernel has no io_uring, or a seccomp filter hides it");
@@ -114,8 +114,32 @@ int mye_loop_uring_open(struct mye_loop *l)
 	return 0;
 }
 
+/*
+ * The kernel ends a ring some time after its descriptor was closed, and until then its polls hold the
+ * files: whoever closes one after the loop would not close it. Best effort: it may be denied.
+ */
+static void let_go(struct mye_loop *l)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < l->items; i++) {
+		struct mye_loop_item *it = l->item[i];
+
+		if (!it || it->word || it->state != MYE_ITEM_PENDING)
+			continue;
+		if (mye_uring_cancel(l->ring, data_of(l, it), DATA_NONE) == -EAGAIN &&
+		    mye_uring_submit(l->ring) == 0)
+			mye_uring_cancel(l->ring, data_of(l, it), DATA_NONE);
+		n++;
+	}
+	if (n)
+		mye_uring_enter(l->ring, MYELON_TRY);
+}
+
 void mye_loop_uring_close(struct mye_loop *l)
 {
+	if (l->ring)
+		let_go(l);
 	close_ring(l);
 	l->queue = l->ready = (struct mye_item_list){NULL, NULL};
 	for (uint32_t i = 0; i < l->items; i++)

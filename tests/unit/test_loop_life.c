@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* Wakes, removal, descriptors for others to poll, threads and forks of a loop. */
+/* Wakes, removal, threads and forks of a loop. */
 #include "loop_kit.h"
 
 #include <fcntl.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 static struct mye_loop *woken_loop;
 
@@ -34,22 +33,6 @@ LOOP_TEST(wake_of_another_thread_ends_the_sleep)
 	mye_loop_wake(l);
 	cr_assert_eq(mye_loop_sleep(l, MYELON_FOREVER, &e, 1), 0);
 	loop_quiet(l);
-	mye_loop_close(l);
-}
-
-LOOP_TEST(wake_makes_the_descriptor_readable_and_the_sleep_drains_it)
-{
-	struct mye_loop *l = loop_new(engine, MYE_LOOP_POLLABLE);
-	struct mye_loop_event e;
-
-	loop_ok(mye_loop_arm(l));
-	cr_assert_not(loop_readable(l));
-	mye_loop_wake(l);
-	cr_assert(loop_await_readable(l));
-	cr_assert_eq(mye_loop_sleep(l, MYELON_TRY, &e, 1), 0);
-	cr_assert_eq(mye_loop_sleep(l, MYELON_TRY, &e, 1), 0);
-	loop_ok(mye_loop_arm(l));
-	cr_assert_not(loop_readable(l));
 	mye_loop_close(l);
 }
 
@@ -179,7 +162,8 @@ LOOP_TEST(memory_of_a_removed_word_may_go)
 	mye_loop_close(l);
 }
 
-LOOP_TEST(removed_descriptor_is_let_go_at_once)
+/* Does the other side of a pipe see that its writer, which was in a loop, was closed? */
+static void let_go(enum myelon_engine engine, bool by_close)
 {
 	struct mye_loop *l = loop_new(engine, 0);
 	struct pollfd p = {.events = POLLIN};
@@ -189,12 +173,25 @@ LOOP_TEST(removed_descriptor_is_let_go_at_once)
 	p.fd = fds[0];
 	loop_ok(mye_loop_add_fd(l, fds[1], EPOLLERR, 1));
 	loop_quiet(l);
-	loop_ok(mye_loop_remove(l, 1));
+	if (by_close)
+		mye_loop_close(l);
+	else
+		loop_ok(mye_loop_remove(l, 1));
 	close(fds[1]);
-	/* The reader sees the end only if nobody holds the other side. */
 	cr_assert_eq(poll(&p, 1, 0), 1);
 	close(fds[0]);
-	mye_loop_close(l);
+	if (!by_close)
+		mye_loop_close(l);
+}
+
+LOOP_TEST(removed_descriptor_is_let_go_at_once)
+{
+	let_go(engine, false);
+}
+
+LOOP_TEST(descriptors_are_let_go_when_the_loop_is_closed)
+{
+	let_go(engine, true);
 }
 
 LOOP_TEST(events_of_a_descriptor_can_be_changed)
@@ -239,114 +236,6 @@ LOOP_TEST(nonsense_is_refused_with_a_sentence)
 	mye_loop_close(NULL);
 	close(fd);
 	close(dir);
-}
-
-LOOP_TEST(descriptor_stays_readable_while_something_is_unreported)
-{
-	struct mye_loop *l = loop_new(engine, MYE_LOOP_POLLABLE);
-	uint32_t *word = loop_words(100);
-	struct mye_loop_event e[7];
-	int got = 0;
-
-	for (uint64_t i = 0; i < 100; i++)
-		loop_ok(mye_loop_add_word(l, word + i, i));
-	loop_ok(mye_loop_listen(l));
-	loop_ok(mye_loop_arm(l));
-	for (int i = 0; i < 100; i++)
-		loop_ring(word + i);
-	while (got < 100) {
-		cr_assert(loop_await_readable(l));
-		int n = mye_loop_sleep(l, MYELON_TRY, e, 7);
-
-		cr_assert_geq(n, 0);
-		got += n;
-	}
-	/* A helper may still tell of what was reported. */
-	for (int i = 0; i < 1000 && loop_readable(l); i++) {
-		cr_assert_eq(mye_loop_sleep(l, MYELON_TRY, e, 7), 0);
-		usleep(100);
-	}
-	loop_ok(mye_loop_arm(l));
-	cr_assert_not(loop_readable(l));
-	mye_loop_close(l);
-}
-
-/* The other side of a loop that is in somebody's epoll set. */
-static void serve_in_epoll(enum myelon_engine engine, uint32_t trigger)
-{
-	struct mye_loop *l = loop_new(engine, MYE_LOOP_POLLABLE);
-	struct epoll_event want = {.events = EPOLLIN | trigger}, got;
-	int epoll = epoll_create1(EPOLL_CLOEXEC), fd = eventfd(0, EFD_CLOEXEC), n;
-	uint32_t *word = loop_words(1), served = 0;
-	struct mye_loop_event e;
-	struct kit_page *page = kit_page_create();
-	/* Without futex_waitv a word takes up to 10 ms. */
-	uint32_t total = getenv("MYELON_NO_WAITV") ? 50 : 2000;
-	pid_t pid;
-
-	loop_ok(mye_loop_add_word(l, word, 1));
-	loop_ok(mye_loop_add_fd(l, fd, EPOLLIN, 2));
-	cr_assert_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, mye_loop_fd(l), &want), 0);
-	pid = fork();
-	if (pid == 0) {
-		for (uint32_t i = 1; i <= total; i++) {
-			/* One at a time, through the word and the descriptor by turns. */
-			if (i % 2)
-				loop_ring(word);
-			else
-				eventfd_write(fd, 1);
-			if (!kit_await(page, 0, i, 20))
-				_exit(1);
-		}
-		_exit(0);
-	}
-	while (served < total) {
-		loop_ok(mye_loop_listen(l));
-		while ((n = mye_loop_sleep(l, MYELON_TRY, &e, 1)) > 0) {
-			if (e.tag == 2)
-				eventfd_read(fd, &(eventfd_t){0});
-			kit_set(page, 0, ++served);
-		}
-		cr_assert_eq(n, 0);
-		loop_ok(mye_loop_arm(l));
-		if (served < total)
-			cr_assert_eq(epoll_wait(epoll, &got, 1, 20000), 1, "after %u", served);
-	}
-	cr_assert_eq(waitpid(pid, &n, 0), pid);
-	cr_assert_eq(n, 0);
-	mye_loop_close(l);
-	close(epoll);
-	close(fd);
-	kit_page_destroy(page);
-}
-
-LOOP_TEST(descriptor_works_in_a_level_triggered_set)
-{
-	serve_in_epoll(engine, 0);
-}
-
-LOOP_TEST(descriptor_works_in_an_edge_triggered_set)
-{
-	serve_in_epoll(engine, EPOLLET);
-}
-
-LOOP_TEST(descriptor_left_ready_makes_an_edge_again_when_armed)
-{
-	struct mye_loop *l = loop_new(engine, MYE_LOOP_POLLABLE);
-	struct epoll_event want = {.events = EPOLLIN | EPOLLET}, got;
-	int epoll = epoll_create1(EPOLL_CLOEXEC), fd = eventfd(1, EFD_CLOEXEC);
-	struct mye_loop_event e;
-
-	loop_ok(mye_loop_add_fd(l, fd, EPOLLIN, 2));
-	cr_assert_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, mye_loop_fd(l), &want), 0);
-	for (int i = 0; i < 5; i++) {
-		loop_ok(mye_loop_arm(l));
-		cr_assert_eq(epoll_wait(epoll, &got, 1, 10000), 1);
-		cr_assert_eq(mye_loop_sleep(l, MYELON_TRY, &e, 1), 1);
-	}
-	mye_loop_close(l);
-	close(epoll);
-	close(fd);
 }
 
 struct turn {
