@@ -226,7 +226,7 @@ int mye_futex_waitv(const struct mye_futex *words, unsigned int n, int64_t deadl
 /*
  * io_uring (uring.c) for futex waits and polls of one thread, the one that opened it; in any other
  * enter and submit return -EEXIST. Completions signal @p event_fd, unless it is negative.
- * @return open: the ring's descriptor, which close gives back for the caller to close; -ENOTSUP: built
+ * @return open: the ring's descriptor, which close gives back for the caller to close; -ENOPKG: built
  * without liburing; -EOPNOTSUPP: before Linux 6.7; -EINVAL: before 6.1; -EPERM, -EACCES, -ENOSYS: denied
  * or not there; -EMFILE; -ENOMEM.
  */

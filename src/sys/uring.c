@@ -162,10 +162,10 @@ int mye_uring_enter(struct mye_uring *r, int64_t deadline)
 		return rc < 0 ? rc : deadline > 0 ? -ETIMEDOUT : 0;
 	}
 	rc = io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &ts, NULL);
-	if (cqe || io_uring_sq_ready(&r->ring))
-		return 0;
 	if (rc < 0 && rc != -ETIME)
 		return rc;
+	if (cqe || io_uring_sq_ready(&r->ring))
+		return 0;
 	/* The kernel tells what was submitted in the same call, and not how the wait ended. */
 	return mye_now() < deadline ? -EINTR : -ETIMEDOUT;
 }
@@ -192,7 +192,7 @@ int mye_uring_open(struct mye_uring **out, int event_fd)
 {
 	(void)out;
 	(void)event_fd;
-	return -ENOTSUP;
+	return -ENOPKG;
 }
 
 int mye_uring_close(struct mye_uring *r)

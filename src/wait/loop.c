@@ -44,31 +44,6 @@ static int not_open(void)
 	                       "a loop that was opened before a fork belongs to the parent");
 }
 
-int mye_loop_need_descriptors(struct mye_loop *l)
-{
-	int epoll, event, rc = 0;
-
-	if (l->epoll_fd >= 0)
-		return 0;
-	mye_fork_enter();
-	epoll = mye_fork_keep(mye_epoll_open());
-	event = epoll < 0 ? epoll : mye_fork_keep(mye_event_open());
-	mye_fork_leave();
-	if (event >= 0)
-		rc = mye_epoll_add(epoll, event, EPOLLIN, MYE_LOOP_EVENT_FD);
-	if (event < 0 || rc < 0) {
-		mye_fork_close(epoll);
-		mye_fork_close(event);
-		rc = event < 0 ? event : rc;
-		rc = rc == -ENFILE ? -EMFILE : rc;
-		return mye_fail(rc, "no descriptors for a loop: %s", myelon_strerror(rc));
-	}
-	l->epoll_fd = epoll;
-	/* seq_cst: pairs with the load in mye_loop_wake(), see there. */
-	__atomic_store_n(&l->event_fd, event, __ATOMIC_SEQ_CST);
-	return 0;
-}
-
 static int open_engine(struct mye_loop *l, enum myelon_engine engine)
 {
 	int rc;
@@ -96,7 +71,7 @@ int mye_loop_open(struct mye_loop **out, enum myelon_engine engine, uint32_t fla
 	l->flags = flags;
 	l->epoll_fd = l->event_fd = -1;
 	if (flags & MYE_LOOP_POLLABLE)
-		rc = mye_loop_need_descriptors(l);
+		rc = mye_loop_set_open(l);
 	if (rc == 0)
 		rc = open_engine(l, engine);
 	l->magic = MAGIC;
@@ -161,10 +136,10 @@ static int free_slot(struct mye_loop *l, uint32_t *slot)
 	for (*slot = 0; *slot < l->items; ++*slot)
 		if (!l->item[*slot])
 			return 0;
-	more = realloc(l->item, n * sizeof(*more));
+	more = realloc(l->item, n * sizeof(struct mye_loop_item *));
 	if (!more)
 		return -ENOMEM;
-	memset(more + l->items, 0, (n - l->items) * sizeof(*more));
+	memset(more + l->items, 0, (n - l->items) * sizeof(struct mye_loop_item *));
 	l->item = more;
 	l->items = n;
 	return 0;
@@ -182,6 +157,12 @@ static void forget(struct mye_loop *l, struct mye_loop_item *it)
 	free(it);
 }
 
+static int engine_add(struct mye_loop *l, struct mye_loop_item *it)
+{
+	return l->engine == MYELON_ENGINE_URING ? mye_loop_uring_add(l, it)
+	                                        : mye_loop_epoll_add(l, it);
+}
+
 /* @p model: what the item is to be. */
 static int add(struct mye_loop *l, const struct mye_loop_item *model)
 {
@@ -189,9 +170,12 @@ static int add(struct mye_loop *l, const struct mye_loop_item *model)
 	uint32_t slot;
 	int rc = 0;
 
-	if (model->tag >= TAG_END || find(l, model->tag))
-		return mye_fail(-EEXIST, "tag %llu is %s", (unsigned long long)model->tag,
-		                model->tag >= TAG_END ? "not below 2^48" : "in use in this loop");
+	if (model->tag >= TAG_END)
+		return mye_fail(-EINVAL, "tag %llu is not below 2^48",
+		                (unsigned long long)model->tag);
+	if (find(l, model->tag))
+		return mye_fail(-EEXIST, "tag %llu is in use in this loop",
+		                (unsigned long long)model->tag);
 	it = malloc(sizeof(*it));
 	if (!it || free_slot(l, &slot) < 0) {
 		free(it);
@@ -201,10 +185,7 @@ static int add(struct mye_loop *l, const struct mye_loop_item *model)
 	it->slot = slot;
 	l->item[slot] = it;
 	++*count_of(l, it);
-	if (l->engine == MYELON_ENGINE_URING)
-		mye_loop_uring_add(l, it);
-	else
-		rc = mye_loop_epoll_add(l, it);
+	rc = engine_add(l, it);
 	if (rc < 0)
 		forget(l, it);
 	return rc;
@@ -279,15 +260,10 @@ int mye_loop_change_fd(struct mye_loop *l, uint64_t tag, uint32_t events)
 		return mye_fail(-EINVAL, "events 0x%x of a descriptor: only level-triggered ones",
 		                events);
 	it->events = events;
-	if (l->engine != MYELON_ENGINE_URING)
-		return mye_loop_epoll_change(l, it);
+	if (it->in_set)
+		return mye_loop_set_change(l, it);
 	rc = withdraw(l, it);
-	if (rc < 0)
-		return rc;
-	if (l->engine != MYELON_ENGINE_URING)
-		return mye_loop_epoll_add(l, it);
-	mye_loop_uring_add(l, it);
-	return 0;
+	return rc < 0 ? rc : engine_add(l, it);
 }
 
 int mye_loop_remove(struct mye_loop *l, uint64_t tag)

@@ -15,8 +15,16 @@
  * made anew in the new thread, behind the same descriptor). If io_uring is denied later on (a seccomp
  * filter installed meanwhile) the loop goes on with epoll behind the same descriptor.
  *
- * The words: 32 bits, shared futexes. "Changed" means: since the last mye_loop_listen(). The loop
- * never writes to them.
+ * A pollable loop has an epoll set, which is what others poll: its descriptors are in there with either
+ * engine, and the ring waits for words only.
+ *
+ * The words: 32 bits, shared futexes, raised with a FUTEX_WAKE. "Changed" means: since the word was
+ * added or last reported. So what changes after mye_loop_listen() ends the next sleep, and what
+ * changed between the report and that call is reported once more than needed rather than lost. The
+ * loop never writes to them.
+ *
+ * A wait of any kind may also end with -EINTR without a signal: when a ring is closed or made anew, the
+ * kernel interrupts a blocking system call of the thread that had it, once.
  */
 #ifndef MYE_WAIT_LOOP_H
 #define MYE_WAIT_LOOP_H

@@ -3,8 +3,7 @@
  * Inside of a loop (loop.h): its items, and what an engine does.
  *
  * Descriptors of a pollable loop: `epoll_fd` is what others poll, for its whole life, whatever the
- * engine: it holds `event_fd`, and with the epoll engine the descriptors of the items too. uring: the
- * completions of the ring signal `event_fd`. epoll: the helper threads write it.
+ * engine: it holds `event_fd` and the descriptors of the items. uring: the completions of the ring signal `event_fd`. epoll: the helper threads write it.
  */
 #ifndef MYE_WAIT_LOOP_ENGINE_H
 #define MYE_WAIT_LOOP_ENGINE_H
@@ -13,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sys/sys.h"
 #include "wait/loop.h"
 
 struct mye_loop_helper;
@@ -38,6 +38,7 @@ struct mye_loop_item {
 	uint32_t slot;       /* its place in mye_loop.item */
 	uint32_t generation; /* of its last request: an older completion is not its own */
 	enum mye_item_state state;
+	bool in_set;  /* of epoll_fd */
 	bool refused; /* READY: the kernel will not take this request again */
 };
 
@@ -72,19 +73,20 @@ struct mye_loop {
 	struct mye_loop_helper *helpers; /* NULL: the owner sleeps on the words itself */
 	uint32_t poked; /* event_fd was written for the helpers and not drained since */
 	uint32_t scan;  /* the slot the next look begins with */
-	bool helped;    /* epoll_fd is slept on, words are watched by helpers */
-	bool unread;    /* something may be there that the last sleep did not report */
+	bool helped;    /* helpers sleep on the words, and the owner on epoll_fd */
+
+	/* the set */
+	bool unread;      /* a descriptor was ready at the last sleep */
+	bool words_first; /* next time */
 };
 
 /* Between the files of a loop: the engine cannot go on, another must. */
 #define MYE_LOOP_GIVE_UP (-4095)
-/* What epoll_fd says of event_fd; of a descriptor it says the slot of the item. */
-#define MYE_LOOP_EVENT_FD UINT64_MAX
 
 /* uring. Open and renew make the ring (again) in this thread. */
 int mye_loop_uring_open(struct mye_loop *l);
 void mye_loop_uring_close(struct mye_loop *l);
-void mye_loop_uring_add(struct mye_loop *l, struct mye_loop_item *it);
+int mye_loop_uring_add(struct mye_loop *l, struct mye_loop_item *it);
 int mye_loop_uring_remove(struct mye_loop *l, struct mye_loop_item *it);
 int mye_loop_uring_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
                          int max);
@@ -105,8 +107,24 @@ int mye_helpers_add(struct mye_loop *l, struct mye_loop_item *it);
 void mye_helpers_remove(struct mye_loop_item *it);
 void mye_helpers_close(struct mye_loop *l);
 
-/* Have the two descriptors, epoll_fd with event_fd in it. */
-int mye_loop_need_descriptors(struct mye_loop *l);
+/*
+ * The epoll set: epoll_fd with event_fd and descriptors in it (loop_set.c). Sleep does one pass; when
+ * event_fd is readable it calls @p words, which drains it and reports words. @return how many events
+ * there were; 0 also if only event_fd was readable; -EINTR; what @p words returned if negative.
+ */
+typedef int (*mye_loop_words_fn)(struct mye_loop *l, struct mye_loop_event *events, int max);
+int mye_loop_set_open(struct mye_loop *l);
+int mye_loop_set_add(struct mye_loop *l, struct mye_loop_item *it);
+int mye_loop_set_change(struct mye_loop *l, struct mye_loop_item *it);
+void mye_loop_set_remove(struct mye_loop *l, struct mye_loop_item *it);
+int mye_loop_set_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events, int max,
+                       mye_loop_words_fn words);
+void mye_loop_set_arm(struct mye_loop *l);
+
+static inline bool mye_loop_is_over(int64_t deadline)
+{
+	return deadline <= 0 || (deadline != MYELON_FOREVER && mye_now() >= deadline);
+}
 
 /* Was there a wake since the last call? */
 static inline bool mye_loop_take_wake(struct mye_loop *l)

@@ -5,7 +5,6 @@
  * owner who compares each word with the value it last reported.
  */
 #include <errno.h>
-#include <sys/epoll.h>
 
 #include "base/error.h"
 #include "sys/sys.h"
@@ -13,34 +12,25 @@
 
 #define DIRECT_WORDS (MYE_FUTEX_WAITV_MAX - 1) /* one is for wakes */
 #define LOOK_NS 10000000                       /* between looks at all words without futex_waitv */
-#define BATCH 64
-
-static int add_fd(struct mye_loop *l, const struct mye_loop_item *it)
-{
-	int rc = mye_epoll_add(l->epoll_fd, it->fd, it->events, it->slot);
-
-	return rc < 0 ? mye_fail(rc, "epoll refuses descriptor %d: %s", it->fd, myelon_strerror(rc))
-	              : 0;
-}
 
 static void remove_item(struct mye_loop *l, struct mye_loop_item *it)
 {
 	if (it->word)
 		mye_helpers_remove(it);
-	else if (l->epoll_fd >= 0)
-		mye_epoll_remove(l->epoll_fd, it->fd);
+	else
+		mye_loop_set_remove(l, it);
 }
 
 /* From here on helpers sleep on the words. */
 static int use_helpers(struct mye_loop *l)
 {
 	uint32_t i;
-	int rc = mye_loop_need_descriptors(l);
+	int rc = mye_loop_set_open(l);
 
 	for (i = 0; i < l->items && rc == 0; i++)
 		if (l->item[i])
 			rc = l->item[i]->word ? mye_helpers_add(l, l->item[i])
-			                      : add_fd(l, l->item[i]);
+			                      : mye_loop_set_add(l, l->item[i]);
 	if (rc < 0) {
 		while (i-- > 0)
 			if (l->item[i])
@@ -60,7 +50,7 @@ static bool needs_helpers(const struct mye_loop *l)
 int mye_loop_epoll_open(struct mye_loop *l)
 {
 	l->engine = MYELON_ENGINE_EPOLL;
-	l->unread = true;
+	l->unread = l->fds;
 	return needs_helpers(l) ? use_helpers(l) : 0;
 }
 
@@ -73,15 +63,12 @@ int mye_loop_epoll_add(struct mye_loop *l, struct mye_loop_item *it)
 {
 	if (!l->helped)
 		return needs_helpers(l) ? use_helpers(l) : 0;
-	return it->word ? mye_helpers_add(l, it) : add_fd(l, it);
+	return it->word ? mye_helpers_add(l, it) : mye_loop_set_add(l, it);
 }
 
 int mye_loop_epoll_change(struct mye_loop *l, struct mye_loop_item *it)
 {
-	int rc = mye_epoll_change(l->epoll_fd, it->fd, it->events, it->slot);
-
-	return rc < 0 ? mye_fail(rc, "epoll refuses descriptor %d: %s", it->fd, myelon_strerror(rc))
-	              : 0;
+	return mye_loop_set_change(l, it);
 }
 
 void mye_loop_epoll_remove(struct mye_loop *l, struct mye_loop_item *it)
@@ -177,32 +164,6 @@ static int drain_and_look(struct mye_loop *l, struct mye_loop_event *events, int
 	return n;
 }
 
-static int sleep_on_epoll(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
-                          int max)
-{
-	struct epoll_event found[BATCH];
-	int count, n = 0;
-	bool told = false;
-
-	if (max > BATCH)
-		max = BATCH;
-	count = mye_epoll_wait(l->epoll_fd, deadline, found, max);
-	if (count < 0)
-		return count == -EINTR ? count : mye_fail(count, "epoll_wait failed");
-	for (int i = 0; i < count; i++) {
-		if (found[i].data.u64 == MYE_LOOP_EVENT_FD) {
-			told = true;
-			continue;
-		}
-		events[n++] = (struct mye_loop_event){.tag = l->item[found[i].data.u64]->tag,
-		                                      .events = found[i].events};
-	}
-	if (told)
-		n += drain_and_look(l, events + n, max - n);
-	l->unread = n > 0;
-	return n;
-}
-
 int mye_loop_epoll_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
                          int max)
 {
@@ -219,7 +180,8 @@ int mye_loop_epoll_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_e
 	}
 	woken = mye_loop_take_wake(l);
 	for (;;) {
-		n = sleep_on_epoll(l, woken ? MYELON_TRY : deadline, events, max);
+		n = mye_loop_set_sleep(l, woken ? MYELON_TRY : deadline, events, max,
+		                       drain_and_look);
 		woken |= mye_loop_take_wake(l);
 		if (woken && n == -EINTR)
 			return 0;
@@ -230,15 +192,12 @@ int mye_loop_epoll_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_e
 	}
 }
 
-/*
- * The helpers listen all the time. What the last sleep left behind, or reported and is ready still,
- * makes no edge for who waits for edges of epoll_fd: so make one.
- */
+/* The helpers listen all the time. */
 int mye_loop_epoll_arm(struct mye_loop *l)
 {
 	int rc = l->helped ? 0 : use_helpers(l);
 
-	if (rc == 0 && l->unread)
-		mye_event_poke(l->event_fd);
+	if (rc == 0)
+		mye_loop_set_arm(l);
 	return rc;
 }

@@ -46,13 +46,13 @@ static int refused(int rc)
 		return mye_fail(-ENOMEM,
 		                "no memory for an io_uring (before Linux 5.12 it counts as "
 		                "locked memory: ulimit -l)");
-	case -ENOTSUP: /* EOPNOTSUPP is the same number */
-		return mye_fail(-ENOTSUP,
-		                "io_uring cannot wait for futexes: Linux 6.7 is needed, and "
-		                "a build with liburing");
+	case -ENOPKG:
+		return mye_fail(-ENOTSUP, "this library was built without liburing");
+	case -EOPNOTSUPP:
 	case -EINVAL:
-		return mye_fail(-ENOTSUP,
-		                "io_uring of this kernel is too old: Linux 6.7 is needed");
+		return mye_fail(
+			-ENOTSUP,
+			"io_uring of this kernel cannot wait for futexes: Linux 6.7 is needed");
 	case -ENOSYS:
 		return mye_fail(-ENOTSUP,
 		                "this kernel has no io_uring, or a seccomp filter hides it");
@@ -114,8 +114,32 @@ int mye_loop_uring_open(struct mye_loop *l)
 	return 0;
 }
 
+/*
+ * The kernel ends a ring some time after its descriptor was closed, and until then its polls hold the
+ * files: whoever closes one after the loop would not close it. Best effort: it may be denied.
+ */
+static void let_go(struct mye_loop *l)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < l->items; i++) {
+		struct mye_loop_item *it = l->item[i];
+
+		if (!it || it->word || it->state != MYE_ITEM_PENDING)
+			continue;
+		if (mye_uring_cancel(l->ring, data_of(l, it), DATA_NONE) == -EAGAIN &&
+		    mye_uring_submit(l->ring) == 0)
+			mye_uring_cancel(l->ring, data_of(l, it), DATA_NONE);
+		n++;
+	}
+	if (n)
+		mye_uring_enter(l->ring, MYELON_TRY);
+}
+
 void mye_loop_uring_close(struct mye_loop *l)
 {
+	if (l->ring)
+		let_go(l);
 	close_ring(l);
 	l->queue = l->ready = (struct mye_item_list){NULL, NULL};
 	for (uint32_t i = 0; i < l->items; i++)
@@ -135,9 +159,22 @@ static int renew(struct mye_loop *l)
 	return open_ring(l) < 0 ? MYE_LOOP_GIVE_UP : 0;
 }
 
-void mye_loop_uring_add(struct mye_loop *l, struct mye_loop_item *it)
+/*
+ * A ring whose completions write an eventfd does not poll: a completion that an eventfd's write brings
+ * about may not write another at once, the kernel puts it off, and some (6.18) forget it from the
+ * second time on. So descriptors of a pollable loop are in its epoll set, which is what others poll.
+ */
+static bool polls(const struct mye_loop *l)
 {
+	return !(l->flags & MYE_LOOP_POLLABLE);
+}
+
+int mye_loop_uring_add(struct mye_loop *l, struct mye_loop_item *it)
+{
+	if (!it->word && !polls(l))
+		return mye_loop_set_add(l, it);
 	queue(l, it);
+	return 0;
 }
 
 static void complete(struct mye_loop *l, const struct mye_uring_done *done)
@@ -267,28 +304,64 @@ static void poke_if_more(struct mye_loop *l)
 		mye_event_poke(l->event_fd);
 }
 
+/* Drained first: a completion that comes after that makes it readable again. */
+static int drain_and_report(struct mye_loop *l, struct mye_loop_event *events, int max)
+{
+	int n;
+
+	mye_event_drain(l->event_fd);
+	if (enter(l, MYELON_TRY, true) == MYE_LOOP_GIVE_UP)
+		return MYE_LOOP_GIVE_UP;
+	reap(l);
+	n = report(l, events, max);
+	poke_if_more(l);
+	return n;
+}
+
+static int sleep_on_set(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
+                        int max)
+{
+	if (l->queue.first && enter(l, MYELON_TRY, false) == MYE_LOOP_GIVE_UP)
+		return MYE_LOOP_GIVE_UP;
+	return mye_loop_set_sleep(l, deadline, events, max, drain_and_report);
+}
+
+static int sleep_on_ring(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
+                         int max)
+{
+	int n, rc;
+
+	if (l->flags & MYE_LOOP_POLLABLE)
+		mye_event_drain(l->event_fd);
+	rc = enter(l, l->ready.first ? MYELON_TRY : deadline, true);
+	if (rc == MYE_LOOP_GIVE_UP)
+		return rc;
+	reap(l);
+	n = report(l, events, max);
+	poke_if_more(l);
+	return n || rc != -EINTR ? n : rc;
+}
+
 int mye_loop_uring_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events,
                          int max)
 {
 	bool woken = mye_loop_take_wake(l);
-	int n, rc;
+	int n;
 
-	/* First: a completion that comes after this makes it readable again. */
-	if (l->flags & MYE_LOOP_POLLABLE)
-		mye_event_drain(l->event_fd);
 	for (;;) {
-		rc = enter(l, woken || l->ready.first ? MYELON_TRY : deadline, true);
-		if (rc == MYE_LOOP_GIVE_UP)
-			return rc;
-		reap(l);
-		n = report(l, events, max);
+		int64_t until = woken ? MYELON_TRY : deadline;
+
+		n = polls(l) || !l->fds ? sleep_on_ring(l, until, events, max)
+		                        : sleep_on_set(l, until, events, max);
+		if (n == MYE_LOOP_GIVE_UP)
+			return n;
 		woken |= mye_loop_take_wake(l);
-		if (n || woken || rc < 0 || deadline <= 0)
-			break;
+		/* A caller that just sleeps again after a signal must not lose the wake. */
+		if (n < 0)
+			return woken && n == -EINTR ? 0 : n;
+		if (n || woken || mye_loop_is_over(deadline))
+			return n;
 	}
-	poke_if_more(l);
-	/* A caller that just sleeps again after a signal must not lose the wake. */
-	return n || woken || rc != -EINTR ? n : rc;
 }
 
 int mye_loop_uring_arm(struct mye_loop *l)
@@ -301,6 +374,7 @@ int mye_loop_uring_arm(struct mye_loop *l)
 	if (l->queue.first)
 		mye_event_poke(l->event_fd);
 	poke_if_more(l);
+	mye_loop_set_arm(l);
 	return 0;
 }
 
@@ -309,6 +383,7 @@ int mye_loop_uring_remove(struct mye_loop *l, struct mye_loop_item *it)
 	uint64_t data = data_of(l, it);
 	int rc = 0;
 
+	mye_loop_set_remove(l, it);
 	for (int i = 0; it->state == MYE_ITEM_PENDING; i++) {
 		/* One request to cancel is enough, unless the queue is full. */
 		if (i == 0) {
