@@ -18,7 +18,6 @@ static struct stage stage;
 /* Wait for one event in the way of @how. @return as wait, never 0. */
 static int await(struct stage *s, enum how how, int loop, struct myelon_event *ev)
 {
-	struct epoll_event got;
 	struct pollfd p;
 	int n;
 
@@ -27,7 +26,7 @@ static int await(struct stage *s, enum how how, int loop, struct myelon_event *e
 	while ((n = myelon_waitset_wait(s->ws, ev, 1, MYELON_TRY)) == 0) {
 		p = (struct pollfd){.fd = myelon_waitset_fd(s->ws), .events = POLLIN};
 		/* Longer than the cap, by which it would be found. */
-		n = how == EDGE ? epoll_wait(loop, &got, 1, 10000) : poll(&p, 1, 10000);
+		n = how == EDGE ? kit_epoll_one(loop, 10000) : poll(&p, 1, 10000);
 		if (n <= 0)
 			return child_fail("poll", n) - 100;
 	}

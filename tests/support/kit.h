@@ -61,6 +61,10 @@ bool kit_die_with_parent(pid_t parent);
 /* From now on the calling thread's system call @call fails with @error, as under a container profile. */
 int kit_deny(long call, int error);
 
+/* One event of an epoll set, within @ms: 1, else 0. Once more after EINTR, which needs no signal: the
+ * kernel interrupts a thread one time after an io_uring of it was closed. */
+int kit_epoll_one(int epoll, int ms);
+
 /* ---- the result page (page.c) ---- */
 
 #define KIT_RESULTS 64

@@ -199,14 +199,8 @@ static bool wait_select(const struct pair *t, int ep)
 
 static bool wait_epoll(const struct pair *t, int ep)
 {
-	struct epoll_event e;
-	int n;
-
 	(void)t;
-	/* The kernel interrupts a thread once more after an io_uring of it was closed. */
-	while ((n = epoll_wait(ep, &e, 1, HANG_MS)) < 0 && errno == EINTR)
-		;
-	return n == 1;
+	return kit_epoll_one(ep, HANG_MS) == 1;
 }
 
 static const struct {
