@@ -66,10 +66,10 @@ for trigger in level edge; do
 	until_true grep -q '^port ' server
 	expect 0 myelon info served
 	out_has ' fd ('
-	myelon info served --json >info
-	valid_json info
-	json '.consumers[0] | .wait == "fd" and (.engine | IN("uring", "direct", "proxy"))' <info \
-		>/dev/null || fail "info: $(cat info)"
+	myelon info served --json >shown
+	valid_json shown
+	json '.consumers[0] | .wait == "fd" and (.engine | IN("uring", "direct", "proxy"))' <shown \
+		>/dev/null || fail "info: $(cat shown)"
 	port=$(sed -n 's/^port //p' server)
 	exec 5<>"/dev/tcp/127.0.0.1/$port" 6<>"/dev/tcp/127.0.0.1/$port"
 	# The server takes connections in order: both are its when it has the one that is ended again.
