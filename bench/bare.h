@@ -16,13 +16,16 @@ struct bench_bare {
 	const int *cpus; /* two of them */
 	unsigned int timeout_s;
 	struct bench_trips *trips; /* shared; filled by the round trip calls */
-	bool wrong;                /* some message was not what was sent */
+	bool silent;               /* as bench_trip_plan_silent() */
+	double silence_ns;
+	bool wrong; /* some message was not what was sent */
 };
 
 /* Round trips; @messages of them. 0 or -1. */
 int bench_bare_line(struct bench_bare *b, uint64_t messages);
 int bench_bare_futex(struct bench_bare *b, uint64_t messages);
 int bench_bare_eventfd(struct bench_bare *b, uint64_t messages);
+int bench_bare_epoll(struct bench_bare *b, uint64_t messages); /* an eventfd in an epoll loop */
 
 /*
  * The bare cursor ring: a published and a consumer's cursor, each on a line of its own; the gate

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* Bare round trips without content: a cache line, a futex, an eventfd. */
+/* Bare round trips without content: a cache line, a futex, an eventfd, one in an epoll loop. */
 #include "bare.h"
 #include "crew.h"
 #include "futex.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 struct lines {
@@ -24,7 +25,13 @@ struct wake_run {
 	bench_trip_fn answer;
 	int there_fd;
 	int back_fd;
+	int epoll[2]; /* of asker and answerer */
 };
+
+static void silence(struct wake_run *r)
+{
+	bench_be_silent_in_trip(r->trips, &r->plan);
+}
 
 /* Release and acquire in all of these: they carry a message in real use. */
 static void spin_until(_Atomic uint32_t *word, uint32_t value)
@@ -83,6 +90,7 @@ static int futex_answer(void *ctx, uint64_t seq)
 	struct lines *l = ((struct wake_run *)ctx)->lines;
 
 	sleep_until(&l->there, (uint32_t)seq + 1);
+	silence(ctx);
 	wake_with(&l->back, (uint32_t)seq + 1);
 	return 0;
 }
@@ -107,6 +115,44 @@ static int eventfd_answer(void *ctx, uint64_t seq)
 	if (read(r->there_fd, &one, sizeof(one)) != sizeof(one))
 		return -1;
 	one = 1;
+	silence(r);
+	return write(r->back_fd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
+}
+
+/* As an event loop does it: sleep in epoll, then read until there is nothing. */
+static int sleep_in_epoll(int epoll, int fd)
+{
+	struct epoll_event e;
+	uint64_t count;
+
+	for (;;) {
+		if (read(fd, &count, sizeof(count)) == sizeof(count))
+			return 0;
+		if (errno != EAGAIN || (epoll_wait(epoll, &e, 1, -1) < 0 && errno != EINTR))
+			return -1;
+	}
+}
+
+static int epoll_ask(void *ctx, uint64_t seq)
+{
+	struct wake_run *r = ctx;
+	uint64_t one = 1;
+
+	(void)seq;
+	if (write(r->there_fd, &one, sizeof(one)) != sizeof(one))
+		return -1;
+	return sleep_in_epoll(r->epoll[0], r->back_fd);
+}
+
+static int epoll_answer(void *ctx, uint64_t seq)
+{
+	struct wake_run *r = ctx;
+	uint64_t one = 1;
+
+	(void)seq;
+	if (sleep_in_epoll(r->epoll[1], r->there_fd) < 0)
+		return -1;
+	silence(r);
 	return write(r->back_fd, &one, sizeof(one)) == sizeof(one) ? 0 : -1;
 }
 
@@ -138,10 +184,12 @@ static int play(struct bench_crew *crew, unsigned int role, void *arg)
 	if (role == 0)
 		rc = r->ask == line_ask    ? ask_all(&crew->role[0], r, line_ask)
 		     : r->ask == futex_ask ? ask_all(&crew->role[0], r, futex_ask)
+		     : r->ask == epoll_ask ? ask_all(&crew->role[0], r, epoll_ask)
 		                           : ask_all(&crew->role[0], r, eventfd_ask);
 	else
 		rc = r->answer == line_answer    ? answer_all(r, line_answer)
 		     : r->answer == futex_answer ? answer_all(r, futex_answer)
+		     : r->answer == epoll_answer ? answer_all(r, epoll_answer)
 		                                 : answer_all(r, eventfd_answer);
 	return rc < 0 ? bench_fail(&crew->role[role], "the other side could not be woken: %s",
 	                           strerror(errno))
@@ -163,7 +211,8 @@ static int run(struct bench_bare *b, struct wake_run *r, const char *what, uint6
 	if (!r->lines)
 		return -1;
 	r->trips = b->trips;
-	r->plan = bench_trip_plan(messages, 0);
+	r->plan = b->silent ? bench_trip_plan_silent(messages, b->silence_ns)
+	                    : bench_trip_plan(messages, 0);
 	memset(b->trips, 0, sizeof(*b->trips));
 	rc = bench_crew_run(&cast) ? 0 : -1;
 	bench_unshare(r->lines, sizeof(*r->lines));
@@ -184,20 +233,38 @@ int bench_bare_futex(struct bench_bare *b, uint64_t messages)
 	return run(b, &r, "bare futex", messages);
 }
 
+static int run_eventfd(struct bench_bare *b, struct wake_run *r, const char *what, int flags,
+                       uint64_t messages)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+	int *fds[] = {&r->there_fd, &r->back_fd, &r->epoll[0], &r->epoll[1]}, rc = -1;
+
+	r->there_fd = eventfd(0, EFD_CLOEXEC | flags);
+	r->back_fd = eventfd(0, EFD_CLOEXEC | flags);
+	r->epoll[0] = epoll_create1(EPOLL_CLOEXEC);
+	r->epoll[1] = epoll_create1(EPOLL_CLOEXEC);
+	if (r->there_fd < 0 || r->back_fd < 0 ||
+	    epoll_ctl(r->epoll[0], EPOLL_CTL_ADD, r->back_fd, &e) < 0 ||
+	    epoll_ctl(r->epoll[1], EPOLL_CTL_ADD, r->there_fd, &e) < 0)
+		bench_error("%s: no descriptors could be had: %s", what, strerror(errno));
+	else
+		rc = run(b, r, what, messages);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+	return rc;
+}
+
 int bench_bare_eventfd(struct bench_bare *b, uint64_t messages)
 {
 	struct wake_run r = {.ask = eventfd_ask, .answer = eventfd_answer};
-	int rc = -1;
 
-	r.there_fd = eventfd(0, EFD_CLOEXEC);
-	r.back_fd = eventfd(0, EFD_CLOEXEC);
-	if (r.there_fd < 0 || r.back_fd < 0)
-		bench_error("bare eventfd: no eventfd could be had: %s", strerror(errno));
-	else
-		rc = run(b, &r, "bare eventfd", messages);
-	if (r.there_fd >= 0)
-		close(r.there_fd);
-	if (r.back_fd >= 0)
-		close(r.back_fd);
-	return rc;
+	return run_eventfd(b, &r, "bare eventfd", 0, messages);
+}
+
+int bench_bare_epoll(struct bench_bare *b, uint64_t messages)
+{
+	struct wake_run r = {.ask = epoll_ask, .answer = epoll_answer};
+
+	return run_eventfd(b, &r, "bare eventfd in epoll", EFD_NONBLOCK, messages);
 }

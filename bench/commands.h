@@ -12,6 +12,7 @@ int bench_signal(const struct bench_options *o);
 int bench_pingpong(const struct bench_options *o);
 int bench_broadcast(const struct bench_options *o);
 int bench_idle(const struct bench_options *o);
+int bench_wake(const struct bench_options *o);
 int bench_run_place(const struct bench_options *o);
 
 /* The exit code: @rc < 0 is a failure that was told, @verified whether all content was right. */

@@ -8,12 +8,13 @@
 #define MYELON_BENCH_CREW_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define BENCH_ROLES_MAX 130
 #define BENCH_CPUS_MAX 256
-#define BENCH_MEETINGS 4
+#define BENCH_MEETINGS 6
 
 /* What one process found. */
 struct bench_role {
@@ -31,6 +32,7 @@ struct bench_role {
 	uint64_t page_size;
 	uint32_t backing; /* enum myelon_backing; of the ring this role created */
 	uint32_t fence;   /* enum myelon_fence */
+	bool settled;     /* woken by the engine that was asked for */
 	char reason[160]; /* why this backing */
 	char error[400];  /* one sentence */
 };

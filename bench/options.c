@@ -2,9 +2,10 @@
 #include "options.h"
 #include "args.h"
 #include "cli.h"
+#include "options_parse.h"
 #include "series.h"
+#include "way.h"
 
-#include <ctype.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +19,11 @@ enum {
 	BROADCAST = 8,
 	IDLE = 16,
 	PLACE = 32,
+	WAKE = 64,
 	STREAMS = SIGNAL | BROADCAST,
 	ROUNDS = LIMIT | STREAMS | PINGPONG,
 	RINGS = STREAMS | PINGPONG | IDLE,
-	EVERY = LIMIT | RINGS | PLACE,
+	EVERY = LIMIT | RINGS | PLACE | WAKE,
 };
 
 static const struct {
@@ -42,6 +44,12 @@ static const struct {
          "that exists, of the first four nodes), and what small, transparent huge and huge pages "
          "cost a large ring."},
 	{"idle", IDLE, "What consumers cost that wait for nothing: CPU time and context switches."},
+	{"wake", WAKE,
+         "What a wake costs, for every way to wait: the strategies of a handle, a descriptor in "
+         "an\n"
+         "epoll loop (fd/uring, fd/direct, fd/proxy) and a wait set (set/uring, set/epoll). Round\n"
+         "trips beside a bare futex and a bare eventfd; latency, from the intended time, and CPU\n"
+         "time at each rate. What does not exist here is listed with the reason."},
 };
 
 static struct bench_options opt;
@@ -50,110 +58,6 @@ static const char *const layer_names[] = {"raw", "framed", NULL};
 static const char *const touch_names[] = {"all", "line", NULL};
 /* In the order of enum myelon_backing. */
 static const char *const backing_names[] = {"auto", "hugetlb", "shm", "shm+thp", "file", NULL};
-
-/* Splits at commas and gives each part to @one. */
-static const char *parse_list(const char *text, struct bench_list *list,
-                              const char *(*one)(const char *part, uint64_t *value))
-{
-	char part[64];
-	const char *wrong = NULL;
-
-	list->count = 0;
-	while (!wrong) {
-		size_t n = strcspn(text, ",");
-
-		if (n >= sizeof(part) || list->count == BENCH_LIST_MAX)
-			return "is too long";
-		memcpy(part, text, n);
-		part[n] = '\0';
-		wrong = one(part, &list->value[list->count++]);
-		if (text[n] == '\0')
-			break;
-		text += n + 1;
-	}
-	return wrong;
-}
-
-static const char *one_wait(const char *part, uint64_t *value)
-{
-	int wait = myelon_wait_parse(part);
-
-	if (wait < 0)
-		return "is not made of adaptive, spin, spin-pause, yield, sleep and park";
-	*value = (uint64_t)wait;
-	return NULL;
-}
-
-static const char *one_work(const char *part, uint64_t *value)
-{
-	const char *digits = part + strspn(part, "0123456789.");
-	int64_t ns = 0;
-	const char *wrong;
-
-	if (*part && *digits == '\0') {
-		*value = strtoull(part, NULL, 10);
-		return NULL;
-	}
-	wrong = args_duration(part, &ns);
-	if (!wrong && ns > INT64_C(1000000000))
-		wrong = "is more than a second";
-	*value = (uint64_t)ns;
-	return wrong;
-}
-
-static const char *one_consumers(const char *part, uint64_t *value)
-{
-	const char *wrong = args_number(part, value);
-
-	if (!wrong && (*value < 1 || *value > BENCH_ROLES_MAX - 2))
-		wrong = "is not within 1..128";
-	return wrong;
-}
-
-static const char *one_cpu(const char *part, uint64_t *value)
-{
-	const char *wrong = args_number(part, value);
-
-	return !wrong && *value >= CPU_SETSIZE ? "is not a CPU" : wrong;
-}
-
-static const char *parse_waits(const char *text, void *value)
-{
-	return parse_list(text, value, one_wait);
-}
-
-static const char *parse_works(const char *text, void *value)
-{
-	return parse_list(text, value, one_work);
-}
-
-static const char *parse_consumers(const char *text, void *value)
-{
-	return parse_list(text, value, one_consumers);
-}
-
-static const char *parse_cpus(const char *text, void *value)
-{
-	return parse_list(text, value, one_cpu);
-}
-
-static const char *parse_rate(const char *text, void *value)
-{
-	char *end;
-	double rate;
-
-	if (!isdigit((unsigned char)*text))
-		return "is not a number of messages per second";
-	rate = strtod(text, &end);
-	if (*end == 'k' || *end == 'K')
-		rate *= 1e3, end++;
-	else if (*end == 'M')
-		rate *= 1e6, end++;
-	if (*end != '\0' || !(rate >= 0.1 && rate <= 1e9))
-		return "is not a number of messages per second, such as 200000, 200k or 1.2M";
-	*(double *)value = rate;
-	return NULL;
-}
 
 static struct bench_list cpu_list;
 
@@ -197,27 +101,81 @@ static const struct {
           .value = &opt.backing_choice,
           .choices = backing_names,
           .help = "memory of the slots (default: auto)"}},
-	{RINGS,
+	{WAKE,
          {.name = "wait",
           .type = ARG_PARSE,
           .value = &opt.wait,
-          .parse = parse_waits,
+          .parse = bench_parse_ways,
+          .metavar = "WAY,...",
+          .help = "the ways to compare (default: all): adaptive, spin, spin-pause, yield,\n"
+                  "sleep, park, fd/uring, fd/direct, fd/proxy, set/uring, set/epoll"}},
+	{WAKE,
+         {.name = "rate",
+          .type = ARG_PARSE,
+          .value = &opt.rates,
+          .parse = bench_parse_rates,
+          .metavar = "RATE,...",
+          .help = "messages per second (default: 10,100,1k,10k,100k,1M)"}},
+	{WAKE,
+         {.name = "silence",
+          .type = ARG_DURATION,
+          .value = &opt.silence_ns,
+          .metavar = "TIME",
+          .help = "before each message of a round trip, so that both sides sleep\n"
+                  "(default: 60us)"}},
+	{WAKE,
+         {.name = "fanout",
+          .type = ARG_PARSE,
+          .value = &opt.fanout,
+          .parse = bench_parse_consumers,
+          .metavar = "N,...",
+          .help = "instead: what it costs to wake N sleepers, by one futex call, N writes\n"
+                  "to eventfds, or one io_uring submission of these"}},
+	{WAKE,
+         {.name = "plot",
+          .type = ARG_PARSE,
+          .value = &opt.plot,
+          .parse = bench_parse_plot,
+          .metavar = "FILE",
+          .help = "draw latency against CPU time, as .svg or .png; needs gnuplot"}},
+	{WAKE | IDLE,
+         {.name = "rings",
+          .type = ARG_NUMBER,
+          .value = &opt.rings,
+          .metavar = "N",
+          .min = 1,
+          .max = BENCH_RINGS_MAX,
+          .help = "rings in each wait set, of which one has messages (default: 1)"}},
+	{IDLE,
+         {.name = "wait",
+          .type = ARG_PARSE,
+          .value = &opt.wait,
+          .parse = bench_parse_ways,
+          .metavar = "WAY,...",
+          .help = "how the consumers wait, in turn: adaptive, spin, spin-pause, yield,\n"
+                  "sleep, park, fd/uring, fd/direct, fd/proxy, set/uring, set/epoll\n"
+                  "(default: park,adaptive)"}},
+	{STREAMS | PINGPONG,
+         {.name = "wait",
+          .type = ARG_PARSE,
+          .value = &opt.wait,
+          .parse = bench_parse_waits,
           .metavar = "STRATEGY",
           .help = "how all wait: adaptive, spin, spin-pause, yield, sleep, park;\n"
                   "with commas: the consumers in turn (default: pingpong, signal:\n"
-                  "spin-pause; broadcast: adaptive; idle: park,adaptive)"}},
+                  "spin-pause; broadcast: adaptive)"}},
 	{STREAMS | PINGPONG,
          {.name = "producer-wait",
           .type = ARG_PARSE,
           .value = &opt.producer_wait,
-          .parse = parse_waits,
+          .parse = bench_parse_waits,
           .metavar = "STRATEGY",
           .help = "how producers wait for room"}},
 	{STREAMS | PINGPONG,
          {.name = "consumer-wait",
           .type = ARG_PARSE,
           .value = &opt.consumer_wait,
-          .parse = parse_waits,
+          .parse = bench_parse_waits,
           .metavar = "STRATEGY",
           .help = "how consumers wait for messages"}},
 	{STREAMS | IDLE,
@@ -236,7 +194,7 @@ static const struct {
           .min = 100,
           .max = UINT64_C(1) << 40,
           .help = "per round (default: enough for 5 to 50 ms)"}},
-	{ROUNDS | PLACE,
+	{ROUNDS | PLACE | WAKE,
          {.name = "rounds",
           .type = ARG_NUMBER,
           .value = &opt.rounds,
@@ -244,7 +202,7 @@ static const struct {
           .min = 1,
           .max = BENCH_ROUNDS_MAX,
           .help = "base and subject alternate so often, medians count (default: 21;\n"
-                  "place: 7)"}},
+                  "wake, place: 7)"}},
 	{LIMIT | STREAMS,
          {.name = "batch",
           .type = ARG_NUMBER,
@@ -273,14 +231,14 @@ static const struct {
          {.name = "rate",
           .type = ARG_PARSE,
           .value = &opt.rate,
-          .parse = parse_rate,
+          .parse = bench_parse_rate,
           .metavar = "PER_SECOND",
           .help = "send by this schedule and take latencies from the intended time"}},
 	{BROADCAST,
          {.name = "work",
           .type = ARG_PARSE,
           .value = &opt.work,
-          .parse = parse_works,
+          .parse = bench_parse_works,
           .metavar = "NS",
           .help = "busy time per message in each consumer, such as 200 or 1us; with commas:\n"
                   "one after the other, with --compare-producer-wait"}},
@@ -288,14 +246,14 @@ static const struct {
          {.name = "compare-consumers",
           .type = ARG_PARSE,
           .value = &opt.compare_consumers,
-          .parse = parse_consumers,
+          .parse = bench_parse_consumers,
           .metavar = "A,B",
           .help = "deliveries with B consumers against those with A"}},
 	{BROADCAST,
          {.name = "compare-producer-wait",
           .type = ARG_PARSE,
           .value = &opt.compare_producer_wait,
-          .parse = parse_waits,
+          .parse = bench_parse_waits,
           .metavar = "A,B",
           .help = "a full ring, whose producer waits by A, against one that waits by B"}},
 	{PINGPONG,
@@ -324,11 +282,18 @@ static const struct {
           .value = &opt.idle_ns,
           .metavar = "TIME",
           .help = "how long to wait (default: 10s)"}},
+	{WAKE,
+         {.name = "seconds",
+          .type = ARG_DURATION,
+          .value = &opt.idle_ns,
+          .metavar = "TIME",
+          .help = "how long each way is measured at each rate (default: 0.4s, and more for\n"
+                  "rates below 280, up to 1.5s)"}},
 	{EVERY,
          {.name = "cpus",
           .type = ARG_PARSE,
           .value = &cpu_list,
-          .parse = parse_cpus,
+          .parse = bench_parse_cpus,
           .metavar = "A,B,...",
           .help = "CPUs to use, the producer's first (default: the first allowed ones)"}},
 	{EVERY,
@@ -401,16 +366,27 @@ static int choose_cpus(const char *command, unsigned int most)
 static void defaults(unsigned int bit)
 {
 	opt.payload = 64;
-	opt.rounds = bit == PLACE ? 7 : 21;
+	opt.rounds = bit == PLACE ? 7 : bit == WAKE ? 7 : 21;
 	opt.batch = bit == BROADCAST ? 1 : 64;
 	opt.depth = 1;
 	opt.consumers = bit == BROADCAST ? 4 : bit == IDLE ? 2 : 1;
 	opt.fragment = 64 << 10;
 	opt.ring_bytes = 64 << 20;
-	opt.idle_ns = INT64_C(10000000000);
+	opt.idle_ns = bit == IDLE ? INT64_C(10000000000) : 0;
+	opt.rings = 1;
+	opt.silence_ns = 60000;
 	opt.timeout_ns = INT64_C(60000000000);
 	opt.wait.count = 1;
 	opt.wait.value[0] = bit == BROADCAST ? MYELON_WAIT_ADAPTIVE : MYELON_WAIT_SPIN_PAUSE;
+	if (bit == WAKE) {
+		static const uint64_t rates[] = {10, 100, 1000, 10000, 100000, 1000000};
+
+		opt.rates.count = sizeof(rates) / sizeof(rates[0]);
+		memcpy(opt.rates.value, rates, sizeof(rates));
+		opt.wait.count = BENCH_WAYS;
+		for (unsigned int i = 0; i < BENCH_WAYS; i++)
+			opt.wait.value[i] = bench_ways_in_order[i];
+	}
 	if (bit == IDLE) {
 		opt.wait.count = 2;
 		opt.wait.value[0] = MYELON_WAIT_PARK;
@@ -438,6 +414,8 @@ static int check(const char *command)
 		return cli_error(CLI_USAGE, "%s: one comparison at a time", command);
 	if (opt.idle_ns < 0 || opt.idle_ns > INT64_C(3600000000000))
 		return cli_error(CLI_USAGE, "%s: --seconds: at most an hour", command);
+	if (opt.silence_ns < 0 || opt.silence_ns > INT64_C(1000000000))
+		return cli_error(CLI_USAGE, "%s: --silence: at most a second", command);
 	if (opt.timeout_ns < INT64_C(1000000000))
 		return cli_error(CLI_USAGE, "%s: --timeout: at least 1s", command);
 	for (uint32_t i = 0; i < opt.compare_consumers.count; i++)

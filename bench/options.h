@@ -12,6 +12,7 @@
 #include "crew.h"
 
 #define BENCH_LIST_MAX 16
+#define BENCH_RINGS_MAX 1024
 
 enum bench_layer { BENCH_RAW, BENCH_FRAMED };
 enum bench_touch { BENCH_TOUCH_ALL, BENCH_TOUCH_LINE };
@@ -35,7 +36,7 @@ struct bench_options {
 	uint64_t peek; /* slots per peek and release; 0: all there is, one with --work */
 	uint64_t rounds;
 	double rate;
-	struct bench_list wait; /* enum myelon_wait */
+	struct bench_list wait; /* enum myelon_wait; wake, idle: also the others of way.h */
 	struct bench_list producer_wait;
 	struct bench_list consumer_wait;
 	struct bench_list work; /* ns per message */
@@ -43,9 +44,14 @@ struct bench_options {
 	struct bench_list compare_producer_wait;
 	bool compare_copy;
 	uint64_t fragment;
-	uint32_t touch;      /* enum bench_touch */
-	uint64_t ring_bytes; /* place: of the rings whose pages are compared */
-	int64_t idle_ns;
+	uint32_t touch;           /* enum bench_touch */
+	uint64_t ring_bytes;      /* place: of the rings whose pages are compared */
+	struct bench_list rates;  /* wake: messages per second */
+	struct bench_list fanout; /* wake: sleepers */
+	uint64_t rings;           /* in a wait set */
+	const char *plot;         /* file name, or NULL */
+	int64_t silence_ns;       /* wake: before each round trip */
+	int64_t idle_ns;          /* wake: per combination; 0: by the rate */
 	int64_t timeout_ns;
 	bool json;
 

@@ -2,6 +2,7 @@
 #include "report.h"
 #include "crew.h"
 #include "json.h"
+#include "way.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ const char *bench_wait_text(const struct bench_options *o, char *buf, size_t siz
 		                      myelon_wait_name(bench_producer_wait(o)));
 	for (uint32_t i = 0; i < l->count && at < size; i++)
 		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? "," : "",
-		                       myelon_wait_name((enum myelon_wait)l->value[i]));
+		                       bench_way_name((unsigned int)l->value[i]));
 	return buf;
 }
 

@@ -8,15 +8,19 @@
 #include "limit.h"
 #include "machine.h"
 #include "report.h"
+#include "way.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#define WARMUP 3 /* messages before */
+
 struct idle {
 	struct bench_ring ring;
 	int64_t ns;
-	struct bench_out out;
-	struct bench_in in;
+	struct bench_out *out; /* as many as there are rings; the message comes over the first */
+	struct bench_in *in;
+	struct bench_way way;
 };
 
 static void switches_of(uint64_t count[2])
@@ -35,17 +39,57 @@ static int publish_one(struct idle *r)
 	int rc;
 
 	if (r->ring.framed) {
-		rc = myelon_frame_claim(r->out.framed, 8, MYELON_FOREVER, &buf);
+		rc = myelon_frame_claim(r->out->framed, 8, MYELON_FOREVER, &buf);
 		if (rc < 0)
 			return rc;
 		*(uint64_t *)buf = 1;
-		return myelon_frame_commit(r->out.framed, 8, 0);
+		return myelon_frame_commit(r->out->framed, 8, 0);
 	}
-	rc = myelon_claim(r->out.raw, 1, MYELON_FOREVER, &s);
+	rc = myelon_claim(r->out->raw, 1, MYELON_FOREVER, &s);
 	if (rc < 0)
 		return rc;
 	*(uint64_t *)s.base = 1;
-	return myelon_publish(r->out.raw, 1);
+	return myelon_publish(r->out->raw, 1);
+}
+
+static const char *stem_of(char name[32], uint64_t i)
+{
+	(void)snprintf(name, 32, "idle-%u", (unsigned int)i);
+	return name;
+}
+
+/* The first one, which has the message, last: who finds it finds the others, too. */
+static int make_rings(struct idle *r, struct bench_role *me)
+{
+	char name[32];
+
+	r->out = calloc(r->ring.o->rings, sizeof(*r->out));
+	if (!r->out)
+		return bench_fail(me, "out of memory");
+	for (uint64_t i = r->ring.o->rings; i-- > 0;)
+		if (bench_out_create(&r->out[i], &r->ring, stem_of(name, i), me) < 0)
+			return -1;
+	return 0;
+}
+
+static void drop_rings(struct idle *r, struct bench_role *me)
+{
+	for (uint64_t i = 0; i < r->ring.o->rings; i++)
+		bench_out_close(&r->out[i], me);
+	free(r->out);
+}
+
+/* So that the producer has taken over the descriptors of those who offer them. */
+static int send_some(struct idle *r, struct bench_role *me)
+{
+	const struct timespec gap = {.tv_nsec = 5000000};
+
+	for (int i = 0; i < WARMUP; i++) {
+		nanosleep(&gap, NULL);
+		if (publish_one(r) < 0)
+			return bench_library_fail(me, "a message could not be published");
+	}
+	return 0;
 }
 
 static int play_producer(struct idle *r, struct bench_crew *crew)
@@ -54,7 +98,10 @@ static int play_producer(struct idle *r, struct bench_crew *crew)
 	struct timespec left = {.tv_sec = r->ns / 1000000000, .tv_nsec = r->ns % 1000000000};
 	double cpu;
 
-	if (bench_out_create(&r->out, &r->ring, "idle", me) < 0)
+	if (make_rings(r, me) < 0)
+		return -1;
+	bench_meet(crew, 2);
+	if (send_some(r, me) < 0)
 		return -1;
 	bench_meet(crew, 0);
 	cpu = bench_cpu_seconds();
@@ -64,34 +111,81 @@ static int play_producer(struct idle *r, struct bench_crew *crew)
 		return bench_library_fail(me, "the last message could not be published");
 	me->cpu_s = bench_cpu_seconds() - cpu;
 	bench_meet(crew, 1);
-	bench_out_close(&r->out, me);
+	drop_rings(r, me);
 	return 0;
 }
 
+/* A peek, and a wait where it does not wait itself. */
 static int wait_one(struct idle *r, struct bench_role *me)
 {
 	struct myelon_message m;
 	struct myelon_view v = {0};
 	int rc;
 
-	if (r->ring.framed)
-		rc = myelon_frame_peek(r->in.framed, MYELON_FOREVER, &m);
-	else
-		rc = myelon_peek(r->in.raw, 1, MYELON_FOREVER, &v);
-	if (rc < 0)
-		return bench_library_fail(me, "the wait ended");
+	for (;;) {
+		if (r->ring.framed)
+			rc = myelon_frame_peek(r->in->framed, r->way.deadline, &m);
+		else
+			rc = myelon_peek(r->in->raw, 1, r->way.deadline, &v);
+		if (rc == -EAGAIN)
+			rc = bench_way_sleep(&r->way);
+		else if (rc > 0)
+			break;
+		if (rc < 0)
+			return bench_library_fail(me, "the wait ended");
+	}
 	me->wrong = *(const uint64_t *)(r->ring.framed ? m.data : v.base) != 1;
 	return 0;
+}
+
+static int receive_some(struct idle *r, struct bench_role *me)
+{
+	for (int i = 0; i < WARMUP; i++) {
+		if (wait_one(r, me) < 0)
+			return -1;
+		if ((r->ring.framed ? myelon_frame_release(r->in->framed, 1)
+		                    : myelon_release(r->in->raw, 1)) < 0)
+			return bench_library_fail(me, "a message could not be released");
+	}
+	return 0;
+}
+
+static unsigned int way_of(const struct bench_options *o, unsigned int role)
+{
+	return (unsigned int)o->wait.value[(role - 1) % o->wait.count];
+}
+
+static uint64_t rings_of(const struct bench_options *o, unsigned int which)
+{
+	return bench_way_kind(which) == BENCH_WAY_SET ? o->rings : 1;
+}
+
+static int attach_all(struct idle *r, unsigned int which, struct bench_role *me)
+{
+	uint64_t rings = rings_of(r->ring.o, which);
+	char name[32];
+
+	r->in = calloc(rings, sizeof(*r->in));
+	if (!r->in)
+		return bench_fail(me, "out of memory");
+	for (uint64_t i = 0; i < rings; i++)
+		if (bench_in_attach(&r->in[i], &r->ring, stem_of(name, i), bench_way_wait(which),
+		                    me) < 0)
+			return -1;
+	return bench_way_open(&r->way, which, r->in, r->in + 1, (uint32_t)rings - 1, me);
 }
 
 static int play_consumer(struct idle *r, struct bench_crew *crew, unsigned int role)
 {
 	struct bench_role *me = &crew->role[role];
-	enum myelon_wait wait = bench_consumer_wait(r->ring.o, role - 1);
+	unsigned int which = way_of(r->ring.o, role);
 	uint64_t before[2];
 	double cpu;
 
-	if (bench_in_attach(&r->in, &r->ring, "idle", wait, me) < 0)
+	if (attach_all(r, which, me) < 0)
+		return -1;
+	bench_meet(crew, 2);
+	if (receive_some(r, me) < 0)
 		return -1;
 	bench_meet(crew, 0);
 	switches_of(before);
@@ -104,8 +198,12 @@ static int play_consumer(struct idle *r, struct bench_crew *crew, unsigned int r
 	switches_of(me->switches);
 	me->switches[0] -= before[0];
 	me->switches[1] -= before[1];
+	me->settled = bench_way_settled(&r->way);
 	bench_meet(crew, 1);
-	bench_in_close(&r->in, me);
+	bench_way_close(&r->way);
+	for (uint64_t i = 0; i < rings_of(r->ring.o, which); i++)
+		bench_in_close(&r->in[i], me);
+	free(r->in);
 	return 0;
 }
 
@@ -139,7 +237,9 @@ static void report_json(const struct bench_options *o, const struct bench_limit 
 		const struct bench_role *c = &crew->role[i];
 
 		json_object(&j, NULL);
-		json_string(&j, "wait", myelon_wait_name(bench_consumer_wait(o, i - 1)));
+		json_string(&j, "wait", bench_way_name(way_of(o, i)));
+		json_bool(&j, "as_asked", c->settled);
+		json_uint(&j, "rings", rings_of(o, way_of(o, i)));
 		json_double(&j, "waited_s", bench_ticks_ns(c->stop - c->start) / 1e9);
 		json_double(&j, "cpu_ms", c->cpu_s * 1e3);
 		json_uint(&j, "voluntary_switches", c->switches[0]);
@@ -164,10 +264,11 @@ static void report_text(const struct bench_options *o, const struct idle *r,
 		const struct bench_role *c = &crew->role[i];
 
 		printf("  consumer %-3u %-12s CPU %10.3f ms in %.2f s, switches %llu + %llu, "
-		       "parks %llu\n",
-		       i, myelon_wait_name(bench_consumer_wait(o, i - 1)), c->cpu_s * 1e3,
+		       "parks %llu%s\n",
+		       i, bench_way_name(way_of(o, i)), c->cpu_s * 1e3,
 		       bench_ticks_ns(c->stop - c->start) / 1e9, (unsigned long long)c->switches[0],
-		       (unsigned long long)c->switches[1], (unsigned long long)c->parks);
+		       (unsigned long long)c->switches[1], (unsigned long long)c->parks,
+		       c->settled ? "" : ", woken by another engine");
 	}
 }
 
@@ -189,6 +290,7 @@ int bench_idle(const struct bench_options *o)
 	int rc;
 
 	bench_ring_plan(&r.ring, o, &place, o->layer == BENCH_FRAMED);
+	r.ring.producer_wait = MYELON_WAIT_PARK;
 	rc = bench_place_open(&place, o);
 	if (rc == 0)
 		rc = bench_limit_open(&l, o, o->payload, bench_ring_messages(&r.ring));

@@ -7,6 +7,8 @@
 #ifndef MYELON_BENCH_TRIPS_H
 #define MYELON_BENCH_TRIPS_H
 
+#include <stdatomic.h>
+
 #include "clock.h"
 #include "histogram.h"
 
@@ -18,13 +20,15 @@ struct bench_trips {
 	struct bench_histogram group;    /* ns of 16 trips */
 	struct bench_histogram single;   /* ns; with a rate: from the actual send time */
 	struct bench_histogram intended; /* ns from the scheduled send time */
+	_Atomic uint64_t silent; /* ticks that the answerer was silent in the trip under way */
 };
 
 struct bench_trip_plan {
 	uint64_t warmup;
 	uint64_t groups;
 	uint64_t singles;
-	double rate; /* trips per second, 0: as fast as they go; applies to the singles */
+	double rate;       /* trips per second, 0: as fast as they go; applies to the singles */
+	double silence_ns; /* before each message of the singles, which are timed without it */
 };
 
 /* One round trip; 0, or -1 when it failed. */
@@ -48,6 +52,38 @@ static inline struct bench_trip_plan bench_trip_plan(uint64_t messages, double r
 static inline uint64_t bench_trip_total(const struct bench_trip_plan *p)
 {
 	return p->warmup + p->groups * BENCH_GROUP + p->singles;
+}
+
+/* Singles only, with a silence before each message: who waits for it has gone to sleep. */
+static inline struct bench_trip_plan bench_trip_plan_silent(uint64_t messages, double silence_ns)
+{
+	return (struct bench_trip_plan){
+		.warmup = messages / 10 + 1, .singles = messages, .silence_ns = silence_ns};
+}
+
+/* @return ticks. */
+static inline uint64_t bench_be_silent(const struct bench_trip_plan *p)
+{
+	uint64_t begun, now;
+
+	if (p->silence_ns <= 0)
+		return 0;
+	begun = now = bench_ticks();
+	while (bench_ticks_ns(now - begun) < p->silence_ns) {
+		bench_pause();
+		now = bench_ticks_ordered();
+	}
+	return now - begun;
+}
+
+/* The answerer's, who tells it before its message. */
+static inline void bench_be_silent_in_trip(struct bench_trips *t, const struct bench_trip_plan *p)
+{
+	uint64_t silent = bench_be_silent(p);
+
+	/* Relaxed: the answer that follows is what the asker waits for. */
+	if (silent)
+		atomic_store_explicit(&t->silent, silent, memory_order_relaxed);
 }
 
 /* Median round trip of this round, ns; -1: none was measured. */
@@ -94,9 +130,11 @@ static inline __attribute__((always_inline)) int bench_trips_run(struct bench_tr
 {
 	uint64_t seq = 0, t0, t1;
 
-	for (uint64_t i = 0; i < p->warmup; i++)
+	for (uint64_t i = 0; i < p->warmup; i++) {
+		bench_be_silent(p);
 		if (trip(ctx, seq++) < 0)
 			return -1;
+	}
 	*start = bench_ticks();
 	for (uint64_t i = 0; i < p->groups; i++) {
 		t0 = bench_ticks();
@@ -124,10 +162,13 @@ static inline __attribute__((always_inline)) int bench_trips_run(struct bench_tr
 		return 0;
 	}
 	for (uint64_t i = 0; i < p->singles; i++) {
+		bench_be_silent(p);
 		t0 = bench_ticks_ordered();
 		if (trip(ctx, seq++) < 0)
 			return -1;
 		t1 = bench_ticks_ordered();
+		/* Relaxed: set before the answer that came. */
+		t1 -= atomic_load_explicit(&t->silent, memory_order_relaxed);
 		bench_histogram_add(&t->single, (uint64_t)bench_ticks_ns(t1 - t0));
 	}
 	return 0;

@@ -297,6 +297,9 @@ struct myelon_consumer_entry {
 	int64_t cursor;  /**< last released sequence, -1: none */
 	uint64_t lag;    /**< published - cursor */
 	uint64_t lost;   /**< messages skipped at its last resume */
+	uint32_t
+		engine; /**< enum myelon_engine: what wakes its descriptor, if wait is MYELON_WAIT_FD */
+	uint32_t reserved;
 };
 
 /** Return non-zero to stop; that value is returned by the caller. */

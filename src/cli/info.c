@@ -67,6 +67,16 @@ static const char *wait_name(uint32_t wait)
 	return or_unknown(myelon_wait_name((enum myelon_wait)wait));
 }
 
+/* "park", or of a descriptor what wakes it, too: "fd (uring)". */
+static const char *entry_wait(const struct myelon_consumer_entry *e, char *text, size_t size)
+{
+	if (e->wait != MYELON_WAIT_FD)
+		return wait_name(e->wait);
+	snprintf(text, size, "fd (%s)",
+	         or_unknown(myelon_engine_name((enum myelon_engine)e->engine)));
+	return text;
+}
+
 static const char *state_name(uint32_t state)
 {
 	return or_unknown(myelon_peer_state_name((enum myelon_peer_state)state));
@@ -182,6 +192,11 @@ static void print_json(const struct myelon_ring_info *r, const struct table *t,
 		json_int(&j, "pid", e->pid);
 		json_string(&j, "state", state_name(e->state));
 		json_string(&j, "wait", wait_name(e->wait));
+		if (e->wait == MYELON_WAIT_FD)
+			json_string(&j, "engine",
+			            or_unknown(myelon_engine_name((enum myelon_engine)e->engine)));
+		else
+			json_null(&j, "engine");
 		json_bool(&j, "parked", e->parked != 0);
 		node_json(&j, "cpu", e->cpu);
 		json_bool(&j, "gating", e->gating != 0);
@@ -241,19 +256,19 @@ static void print_consumers(const struct table *t)
 		if (len > width)
 			width = len;
 	}
-	printf("\n%-*s  %7s  %-7s  %-10s  %-6s  %4s  %-6s  %14s  %10s  %8s\n", width, "ID", "PID",
+	printf("\n%-*s  %7s  %-7s  %-11s  %-6s  %4s  %-6s  %14s  %10s  %8s\n", width, "ID", "PID",
 	       "STATE", "WAIT", "PARKED", "CPU", "GATING", "CURSOR", "LAG", "LOST");
 	for (size_t i = 0; i < t->count; i++) {
 		const struct myelon_consumer_entry *e = &t->rows[i];
-		char cpu[16] = "-";
+		char cpu[16] = "-", wait[24];
 
 		if (e->cpu >= 0)
 			snprintf(cpu, sizeof(cpu), "%d", e->cpu);
-		printf("%-*s  %7d  %-7s  %-10s  %-6s  %4s  %-6s  %14" PRId64 "  %10" PRIu64
+		printf("%-*s  %7d  %-7s  %-11s  %-6s  %4s  %-6s  %14" PRId64 "  %10" PRIu64
 		       "  %8" PRIu64 "\n",
-		       width, e->id, e->pid, state_name(e->state), wait_name(e->wait),
-		       e->parked ? "yes" : "no", cpu, e->gating ? "yes" : "no", e->cursor, e->lag,
-		       e->lost);
+		       width, e->id, e->pid, state_name(e->state),
+		       entry_wait(e, wait, sizeof(wait)), e->parked ? "yes" : "no", cpu,
+		       e->gating ? "yes" : "no", e->cursor, e->lag, e->lost);
 	}
 }
 

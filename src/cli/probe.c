@@ -6,12 +6,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "probe.h"
 
 /* The C library's headers may be older than the kernel; these numbers are the same everywhere. */
-enum { IO_URING_SETUP = 425, PIDFD_OPEN = 434, WAIT_ON_SEVERAL = 449, WAKE_BY_SIZE = 454 };
+enum {
+	IO_URING_SETUP = 425,
+	IO_URING_REGISTER = 427,
+	PIDFD_OPEN = 434,
+	PIDFD_GETFD = 438,
+	WAIT_ON_SEVERAL = 449,
+	WAKE_BY_SIZE = 454,
+};
+enum { URING_PROBE = 8, URING_FUTEX_WAIT = 51, URING_OPS = 64, URING_OP_SUPPORTED = 1 };
 
 /* The query interrupts nobody. */
 int probe_membarrier(void)
@@ -25,15 +34,32 @@ int probe_membarrier(void)
 	return (commands & needed) == needed ? 0 : -ENOSYS;
 }
 
+/* As struct io_uring_probe, which older headers lack. */
+struct uring_ops {
+	uint8_t last, count;
+	uint16_t reserved[7];
+	struct {
+		uint8_t op, reserved;
+		uint16_t flags;
+		uint32_t more;
+	} op[URING_OPS];
+};
+
 int probe_io_uring(void)
 {
 	unsigned char params[256] = {0}; /* struct io_uring_params is 120 bytes */
+	struct uring_ops ops = {0};
 	long fd = syscall(IO_URING_SETUP, 1, params);
+	int rc = 0;
 
 	if (fd < 0)
 		return -errno;
+	if (syscall(IO_URING_REGISTER, (int)fd, URING_PROBE, &ops, URING_OPS) < 0)
+		rc = errno == EINVAL ? -EOPNOTSUPP : -errno;
+	else if (!(ops.op[URING_FUTEX_WAIT].flags & URING_OP_SUPPORTED))
+		rc = -EOPNOTSUPP;
 	close((int)fd);
-	return 0;
+	return rc;
 }
 
 /* Nothing to wait for, and no word to wake: the kernel that knows the call says EINVAL. */
@@ -59,6 +85,34 @@ int probe_pidfd(void)
 		return -errno;
 	close((int)fd);
 	return 0;
+}
+
+/* In a child: take a descriptor of the process @pid. */
+static int take_from(pid_t pid)
+{
+	long of = syscall(PIDFD_OPEN, pid, 0);
+
+	if (of < 0)
+		return errno;
+	return syscall(PIDFD_GETFD, (int)of, STDERR_FILENO, 0) < 0 ? errno : 0;
+}
+
+int probe_pidfd_getfd(void)
+{
+	pid_t self = getpid(), child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(take_from(self));
+	if (child < 0)
+		return -errno;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!WIFEXITED(status))
+		return -EPERM; /* a filter that kills */
+	/* Somebody closed our stderr, which is as good. */
+	return WEXITSTATUS(status) == EBADF ? 0 : -WEXITSTATUS(status);
 }
 
 static int on_a_page(long (*call)(void *page, size_t bytes))

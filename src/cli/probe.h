@@ -7,10 +7,13 @@
 
 /* Each: 0 (it works), or negative errno: -ENOSYS (not in this kernel), -EPERM (forbidden). */
 int probe_membarrier(void);
+/* Also -EOPNOTSUPP: io_uring works, but its requests do not wait on futexes (before Linux 6.7). */
 int probe_io_uring(void);
 int probe_futex_waitv(void);
 int probe_futex2(void);
 int probe_pidfd(void);
+/* From a process that is not its descendant, as producers and consumers are to each other. */
+int probe_pidfd_getfd(void);
 int probe_mbind(void);
 int probe_move_pages(void);
 

@@ -19,12 +19,14 @@ static int stop_pipe[2] = {-1, -1}; /* readable once a signal came */
 static struct myelon_producer *_Atomic producer;
 static struct myelon_consumer *_Atomic consumer;
 static struct myelon_observer *_Atomic observer;
+static struct myelon_waitset *_Atomic waitset;
 
 static void on_signal(int signo)
 {
 	struct myelon_producer *p = atomic_load_explicit(&producer, memory_order_relaxed);
 	struct myelon_consumer *c = atomic_load_explicit(&consumer, memory_order_relaxed);
 	struct myelon_observer *o = atomic_load_explicit(&observer, memory_order_relaxed);
+	struct myelon_waitset *ws = atomic_load_explicit(&waitset, memory_order_relaxed);
 	int saved = errno;
 
 	if (received) {
@@ -44,6 +46,8 @@ static void on_signal(int signo)
 		myelon_consumer_interrupt(c);
 	if (o)
 		myelon_observer_interrupt(o);
+	if (ws)
+		myelon_waitset_wake(ws);
 	(void)!write(stop_pipe[1], "", 1);
 	errno = saved;
 }
@@ -81,6 +85,11 @@ void stop_watch_consumer(struct myelon_consumer *c)
 void stop_watch_observer(struct myelon_observer *o)
 {
 	atomic_store_explicit(&observer, o, memory_order_relaxed);
+}
+
+void stop_watch_waitset(struct myelon_waitset *ws)
+{
+	atomic_store_explicit(&waitset, ws, memory_order_relaxed);
 }
 
 int stop_signal(void)

@@ -129,6 +129,7 @@ static int attach_once(struct sub *sub, int64_t timeout)
 		myelon_preset_attach(cli_profile(opt.profile), &o);
 	if (opt.wait != NOT_CHOSEN)
 		o.wait = opt.wait;
+	sub->wait = o.wait;
 	if (opt.observe)
 		return myelon_frame_observer_attach(&sub->fo, sub->name, &o);
 	return myelon_frame_consumer_attach(&sub->fc, sub->name, &o);
@@ -215,10 +216,12 @@ static void run(struct sub *sub)
 	int64_t began = myelon_now();
 
 	progress_start(&sub->progress, opt.progress);
+	sub_wait_open(sub);
 	if (sub->fo)
 		sub_observe(sub);
 	else
 		sub_consume(sub);
+	sub_wait_close(sub);
 	if (sub->code == CLI_OK && sub->lost > 0) {
 		cli_error(0, "%s: lost %llu messages or slots of '%s'", spec.command,
 		          (unsigned long long)sub->lost, sub->name);

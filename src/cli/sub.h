@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* The state of `myelon sub`, what it attaches to, and the output of messages (sub_out.c). */
+/* The state of `myelon sub`, what it attaches to, the output of messages (sub_out.c), and waiting (sub_wait.c). */
 #ifndef CLI_SUB_H
 #define CLI_SUB_H
 
@@ -13,6 +13,8 @@
 
 /* Messages looked at and written at once. */
 #define SUB_BATCH 64
+/* What cannot be waited for is looked at so often. */
+#define SUB_TICK_NS INT64_C(500000000)
 
 enum sub_verified { SUB_UNKNOWN, SUB_VERIFIED, SUB_WRONG };
 
@@ -20,6 +22,8 @@ struct sub {
 	const char *name;
 	struct myelon_frame_consumer *fc; /* one of these two */
 	struct myelon_frame_observer *fo;
+	uint32_t wait;             /* enum myelon_wait, of the handle */
+	struct myelon_waitset *ws; /* NULL: the handle waits */
 	bool lines;
 	bool any_kind; /* no marks: every message is data */
 	bool follow;
@@ -50,6 +54,22 @@ void sub_end(struct sub *sub, const char *why, int code);
 
 /* Something was lost; the first time it is told why. */
 void sub_lose(struct sub *sub, uint64_t n, const char *why);
+
+/* Whoever read stdout is gone. */
+void sub_output_closed(struct sub *sub);
+
+/* Ends it if that is so. */
+void sub_look_at_output(struct sub *sub);
+
+/* Prepare to wait for messages beside other things; what cannot be had is done without. */
+void sub_wait_open(struct sub *sub);
+void sub_wait_close(struct sub *sub);
+
+/* How long a handle may wait by itself, before sub_wait(). */
+int64_t sub_deadline(const struct sub *sub);
+
+/* After that passed: wait on, and end if the output was closed. */
+void sub_wait(struct sub *sub);
 
 /* Read until sub->code is set. */
 void sub_consume(struct sub *sub);

@@ -6,14 +6,6 @@
 #include "stop.h"
 #include "sub.h"
 
-#define TICK_NS INT64_C(500000000)
-
-/* Waits are cut into ticks only to redraw the progress line. */
-static int64_t next_deadline(const struct sub *sub)
-{
-	return sub->progress.on ? myelon_deadline_after(TICK_NS) : MYELON_FOREVER;
-}
-
 /* The end of the producer: @rc is -EPIPE or -EOWNERDEAD. */
 static void producer_gone(struct sub *sub, int rc)
 {
@@ -38,9 +30,11 @@ static void follow(struct sub *sub)
 
 	cli_note("the producer of '%s' is gone: waiting for the next one", sub->name);
 	do {
-		rc = myelon_consumer_wait_producer(ring, MYELON_FOREVER);
-	} while (rc == -EINTR && !stop_signal());
-	if (rc < 0 && !stop_signal())
+		rc = myelon_consumer_wait_producer(ring, myelon_deadline_after(SUB_TICK_NS));
+		if (rc == -ETIMEDOUT)
+			sub_look_at_output(sub);
+	} while ((rc == -EINTR || rc == -ETIMEDOUT) && !stop_signal() && sub->code == SUB_GO_ON);
+	if (rc < 0 && !stop_signal() && sub->code == SUB_GO_ON)
 		sub_end(sub, "error", cli_library_error(rc));
 }
 
@@ -50,6 +44,8 @@ static void no_message(struct sub *sub, int rc)
 	switch (rc) {
 	case -EAGAIN:
 	case -ETIMEDOUT:
+		sub_wait(sub);
+		return;
 	case -EINTR:
 	case -ECANCELED:
 		return;
@@ -121,7 +117,7 @@ void sub_consume(struct sub *sub)
 			sub_end(sub, "interrupted", stop_exit_code());
 			break;
 		}
-		n = myelon_frame_peek_batch(sub->fc, msgs, want, next_deadline(sub));
+		n = myelon_frame_peek_batch(sub->fc, msgs, want, sub_deadline(sub));
 		if (n < 0) {
 			no_message(sub, n);
 			draw(sub, myelon_consumer_lag(ring));
@@ -150,7 +146,7 @@ void sub_observe(struct sub *sub)
 			sub_end(sub, "interrupted", stop_exit_code());
 			break;
 		}
-		n = myelon_frame_observe(sub->fo, next_deadline(sub), &msg, &lost);
+		n = myelon_frame_observe(sub->fo, sub_deadline(sub), &msg, &lost);
 		if (lost > 0) {
 			sub_lose(sub, lost, "the producer overtook this observer");
 			/* What came no longer says what should have come. */

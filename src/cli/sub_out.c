@@ -71,11 +71,15 @@ static ssize_t write_some(const struct iovec *iov, int n)
 	return done;
 }
 
+void sub_output_closed(struct sub *sub)
+{
+	sub_end(sub, "output-closed", cli_error(CLI_FAILURE, "whoever read stdout has closed it"));
+}
+
 static void output_error(struct sub *sub, ssize_t rc)
 {
 	if (rc == -EPIPE)
-		sub_end(sub, "output-closed",
-		        cli_error(CLI_FAILURE, "whoever read stdout has closed it"));
+		sub_output_closed(sub);
 	else
 		sub_end(sub, "output-error",
 		        cli_error(CLI_FAILURE, "cannot write to stdout: %s", strerror((int)-rc)));

@@ -18,10 +18,20 @@ const uint32_t *mye_producer_bell(const struct mye_producer *p)
 	return &p->seg.shared->space.bell;
 }
 
+/* For tools. Who sleeps on a descriptor counts as asleep until it is found to have something. */
+static void show_asleep(struct mye_consumer *c, uint32_t asleep)
+{
+	uint32_t *word = c->waiter.parked_word;
+
+	if (word && __atomic_load_n(word, __ATOMIC_RELAXED) != asleep)
+		__atomic_store_n(word, asleep, __ATOMIC_RELAXED);
+}
+
 void mye_consumer_announce(struct mye_consumer *c, uint32_t flags)
 {
 	uint32_t *parked = &c->seg.shared->park.parked;
 
+	show_asleep(c, 1);
 	/* Somebody else's announcement is as good: whoever takes it raises the bell after that, and
 	   not before we listened, or we would see it taken (docs/ordering.md). The line stays shared. */
 	if ((__atomic_load_n(parked, __ATOMIC_RELAXED) & flags) == flags)
@@ -93,6 +103,8 @@ int mye_consumer_news(struct mye_consumer *c)
 	       (uint64_t)(c->hot.next - 1);
 	if (have > c->hot.mask + 1)
 		return -EPROTO;
+	if (have)
+		show_asleep(c, 0);
 	return have > INT32_MAX ? INT32_MAX : (int)have;
 }
 

@@ -187,5 +187,7 @@ bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
 	out->cursor = load_cursor(e, published);
 	out->lag = (uint64_t)published - (uint64_t)out->cursor;
 	out->lost = __atomic_load_n(&e->slow.lost, __ATOMIC_RELAXED);
+	if (out->wait == MYELON_WAIT_FD)
+		out->engine = __atomic_load_n(&e->slow.engine, __ATOMIC_RELAXED);
 	return true;
 }

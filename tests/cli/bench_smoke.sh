@@ -22,12 +22,14 @@ cat >"$MYELON_TEST_TMP/check.py" <<'PY'
 import json, sys
 bench, path = sys.argv[1:]
 r = json.load(open(path))
+fanout = bench == "wake" and not r["round_trips"]
 def need(obj, keys, where):
     for k in keys:
         if k not in obj:
             sys.exit(f"{where} lacks {k}")
 need(r, ["bench", "limit", "ratio", "verified", "machine"], "the report")
-need(r["limit"], ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
+need(r["limit"], ["futex_rtt_p50_ns", "eventfd_rtt_p50_ns", "eventfd_epoll_rtt_p50_ns"]
+     if bench == "wake" else ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
                   "bare_rtt_p50_ns", "stream_msgs_per_s"], "limit")
 need(r["machine"], ["cpu", "cores", "kernel", "governor", "virtualised", "page_size",
                     "git_commit"], "machine")
@@ -39,6 +41,24 @@ if bench == "place":
     for k in r["pages"]:
         if not k["missing"] and not k["random_touch_ns"] > 0:
             sys.exit(f"{k['backing']} is neither missing nor measured")
+elif fanout:
+    for f in r["fanout"]:
+        if not f["futex"]["call_ns"] > 0 or not f["writes"]["last_ns"] > 0:
+            sys.exit(f"{f['sleepers']} sleepers were not measured")
+elif bench == "wake":
+    for w in r["round_trips"]:
+        if w["available"] and not w["rtt_ns"]["p50"] > 0:
+            sys.exit(f"{w['wait']} was not measured")
+        if not w["available"] and not w["reason"]:
+            sys.exit(f"{w['wait']} is missing without a reason")
+    there = [w["wait"] for w in r["round_trips"] if w["available"]]
+    if not {"spin", "park", "adaptive"} <= set(there):
+        sys.exit(f"only {there}")
+    if len(r["rates"]) != 2 * len(there):
+        sys.exit("not every way was measured at every rate")
+    for c in r["rates"]:
+        if not c["latency_ns"]["p50"] > 0 or not c["achieved"] > 0:
+            sys.exit(f"{c['wait']} at {c['rate']} was not measured")
 elif bench != "limit":
     need(r, ["layer", "backing", "wait", "payload", "consumers", "messages", "window", "rtt_ns",
              "throughput", "cpu_s"], "the report")
@@ -51,7 +71,7 @@ if bench in ("signal", "broadcast") and not r["throughput"]["msgs_per_s"] > 0:
     sys.exit("nothing was timed")
 if r["verified"] is not True:
     sys.exit("not verified")
-for k, v in r["limit"].items():
+for k, v in r["limit"].items() if bench != "wake" else ():
     if k.endswith(("_ns", "_per_s")) and not v > 0:
         sys.exit(f"limit.{k} is {v}")
 PY
@@ -93,13 +113,34 @@ run place --rounds 1 --ring 4M
 run place --rounds 1 --ring 4M --layer framed --payload 256
 run idle --seconds 0.2s --wait park,adaptive,sleep --consumers 3
 
+run idle --seconds 0.2s --wait fd/proxy,set/epoll --consumers 2 --rings 3
+run idle --seconds 0.2s --wait set/epoll --consumers 1 --rings 3 --layer framed
+run wake --rounds 1 --seconds 0.05s --rate 1k,20k
+run wake --rounds 1 --seconds 0.05s --rate 1k,20k --wait spin,park,adaptive,set/epoll,set/uring --rings 5
+run wake --rounds 1 --fanout 1,3
+
+# The plot, or one sentence about what draws it
+if command -v gnuplot >/dev/null; then
+	"$MYELON_COMMAND" bench wake --rounds 1 --seconds 0.05s --rate 1k,20k --wait park \
+		--plot "$MYELON_TEST_TMP/wake.svg" >"$MYELON_TEST_TMP/out" || fail "bench wake --plot"
+	grep -q '<svg' "$MYELON_TEST_TMP/wake.svg" || fail "no picture was drawn"
+else
+	echo "SKIP: no picture is drawn: gnuplot is not installed"
+fi
+mkdir "$MYELON_TEST_TMP/empty"
+PATH=$MYELON_TEST_TMP/empty "$MYELON_COMMAND" bench wake --plot a.svg >"$MYELON_TEST_TMP/out" \
+	2>"$MYELON_TEST_TMP/err"
+[ $? -eq 1 ] || fail "bench wake --plot without gnuplot did not fail"
+grep -q '^myelon: .*gnuplot' "$MYELON_TEST_TMP/err" || fail "it does not say that gnuplot is missing"
+
 # The text form, too.
 "$MYELON_COMMAND" bench pingpong "${short[@]}" | grep -q 'every message verified' ||
 	fail "the text of pingpong does not say that all was verified"
 
 # A wrong option is the user's mistake and said in one line.
 for wrong in "pingpong --payload 9" "pingpong --wait never" "nothing" "limit --cpus 99999" \
-	"broadcast --compare-consumers 3"; do
+	"broadcast --compare-consumers 3" "wake --wait never" "wake --rate 0" "wake --plot a.pdf" \
+	"pingpong --wait fd" "pingpong --wait fd/proxy"; do
 	# shellcheck disable=SC2086  # words on purpose
 	"$MYELON_COMMAND" bench $wrong >"$MYELON_TEST_TMP/out" 2>"$MYELON_TEST_TMP/err"
 	code=$?

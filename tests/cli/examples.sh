@@ -13,6 +13,7 @@ fi
 for i in 0 1 2 3 4 5 6 7 8 9; do
 	echo "$i: $((i * i))"
 done >want
+cp want want10
 "$bin/hello_consumer" numbers >got1 &
 one=$!
 "$bin/hello_consumer" numbers >got2 &
@@ -54,5 +55,60 @@ printf 'message %s\n' '1, kind 1, 6 bytes, in the ring' '2, kind 1, 15 bytes, in
 	'3, kind 2, 400 bytes, in the ring' \
 	'4, kind 1, 3000000 bytes, put together from fragments' >want
 same want got
+
+# Clients of the server get what the ring has, whichever way its loop is triggered.
+for trigger in level edge; do
+	rm -f server
+	"$bin/hello_producer" served 2 &
+	producer=$!
+	"$bin/epoll_server" served 0 $trigger >server &
+	server=$!
+	until_true grep -q '^port ' server
+	expect 0 myelon info served
+	out_has ' fd ('
+	myelon info served --json >shown
+	valid_json shown
+	json '.consumers[0] | .wait == "fd" and (.engine | IN("uring", "direct", "proxy"))' <shown \
+		>/dev/null || fail "info: $(cat shown)"
+	port=$(sed -n 's/^port //p' server)
+	exec 5<>"/dev/tcp/127.0.0.1/$port" 6<>"/dev/tcp/127.0.0.1/$port"
+	# The server takes connections in order: both are its when it has the one that is ended again.
+	exec 7<>"/dev/tcp/127.0.0.1/$port"
+	connections()
+	{
+		[ "$(find "/proc/$server/fd" -lname 'socket:*' | wc -l)" -ge "$1" ]
+	}
+	until_true connections 4
+	exec 7<&-
+	# It is the first consumer, and the producer waits for the second.
+	"$bin/hello_consumer" served >got1 || fail "hello_consumer"
+	cat <&5 >got5
+	cat <&6 >got6
+	exec 5<&- 6<&-
+	waited "$producer" 0
+	waited "$server" 0
+	same want10 got5
+	same want10 got6
+done
+
+mkfifo typed
+"$bin/hello_producer" right 2 &
+producer=$!
+"$bin/poll_loop" left right <typed >got &
+loop=$!
+exec 5>typed
+echo hello >&5
+"$bin/hello_producer" left || fail "hello_producer left"
+until_true grep -q '^stdin: hello$' got
+until_true grep -q '^timer: 10 numbers so far$' got
+exec 5>&-
+"$bin/hello_consumer" right >got1 || fail "hello_consumer right"
+same want10 got1
+waited "$producer" 0
+waited "$loop" 0
+for ring in left right; do
+	sed -n "s/^$ring //p" got >got1
+	same want10 got1
+done
 
 finish

@@ -333,6 +333,7 @@ static void forbid(void)
 		DENY(SYS_mbind, EPERM),
 		DENY(SYS_move_pages, EPERM),
 		DENY(425, EPERM),  /* io_uring_setup */
+		DENY(438, EPERM),  /* pidfd_getfd */
 		DENY(449, ENOSYS), /* futex_waitv */
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -354,6 +355,8 @@ Test(doctor, calls_that_a_filter_forbids_are_told_from_those_the_kernel_lacks)
 	expect("futex-waitv", DOCTOR_NOTE, "filter (Function not implemented)",
 	       "allows futex_waitv");
 	expect("io-uring", DOCTOR_NOTE, "forbidden", "");
+	expect("pidfd-getfd", DOCTOR_NOTE, "forbidden", "");
+	expect("wait-engine", DOCTOR_NOTE, "epoll, not uring", "");
 	expect("mbind", DOCTOR_FAIL, "Operation not permitted", "--cap-add SYS_NICE");
 	expect("move-pages", DOCTOR_WARN, "Operation not permitted", "allows move_pages");
 	expect("seccomp", DOCTOR_NOTE, "mode 2", "");
