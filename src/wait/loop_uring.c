@@ -304,16 +304,34 @@ static void poke_if_more(struct mye_loop *l)
 		mye_event_poke(l->event_fd);
 }
 
-/* Drained first: a completion that comes after that makes it readable again. */
+/*
+ * Drained behind the reaping: making a completion visible signals once more, which would wake the
+ * caller's loop in vain. What completes between the two is found by the look behind the drain; what
+ * completes later makes it readable again.
+ */
+static int reap_and_drain(struct mye_loop *l)
+{
+	for (int i = 0; i < 2; i++) {
+		if (enter(l, MYELON_TRY, true) == MYE_LOOP_GIVE_UP)
+			return MYE_LOOP_GIVE_UP;
+		reap(l);
+		mye_event_drain(l->event_fd);
+		if (mye_uring_is_idle(l->ring) || l->ready.first)
+			break;
+	}
+	return 0;
+}
+
 static int drain_and_report(struct mye_loop *l, struct mye_loop_event *events, int max)
 {
-	int n;
+	int n = reap_and_drain(l);
 
-	mye_event_drain(l->event_fd);
-	if (enter(l, MYELON_TRY, true) == MYE_LOOP_GIVE_UP)
-		return MYE_LOOP_GIVE_UP;
-	reap(l);
+	if (n < 0)
+		return n;
 	n = report(l, events, max);
+	/* Drained, and not looked for since. */
+	if (!mye_uring_is_idle(l->ring))
+		mye_event_poke(l->event_fd);
 	poke_if_more(l);
 	return n;
 }

@@ -65,8 +65,8 @@ static int send_all(void *arg)
 		}
 		myelon_keeper_info(&info);
 		s->page->result[0].value[0] = info.refused;
-		s->page->result[0].value[1] = info.adopted;
 		s->page->result[0].value[2] = (uint64_t)kit_open_fds();
+		s->page->result[0].value[1] = info.adopted; /* last: who sees it sees the others */
 		usleep(200);
 	}
 	myelon_producer_close(p);
