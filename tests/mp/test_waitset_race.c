@@ -28,7 +28,8 @@ static int await(struct stage *s, enum how how, int loop, struct myelon_event *e
 		p = (struct pollfd){.fd = myelon_waitset_fd(s->ws), .events = POLLIN};
 		/* Longer than the cap, by which it would be found. */
 		n = how == EDGE ? epoll_wait(loop, &got, 1, 10000) : poll(&p, 1, 10000);
-		if (n <= 0)
+		/* The end of a ring of io_uring interrupts a call of its thread once. */
+		if (n <= 0 && !(n < 0 && errno == EINTR))
 			return child_fail("poll", n) - 100;
 	}
 	return n;
