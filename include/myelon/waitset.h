@@ -134,7 +134,8 @@ MYELON_API int myelon_waitset_remove(struct myelon_waitset *ws, int id);
  * Wait until something is ready; no callback is called.
  * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
  * @return how many @p events were filled in, at most @p max; 0: the deadline passed, or with
- * MYELON_TRY nothing is ready; -ECANCELED (myelon_waitset_wake() was called); -EINVAL; -EPERM.
+ * MYELON_TRY nothing is ready; -ECANCELED (myelon_waitset_wake() was called); -EINVAL; -EPERM;
+ * -EFAULT (the control file of a ring was truncated).
  */
 MYELON_API int myelon_waitset_wait(struct myelon_waitset *ws, struct myelon_event *events, int max,
                                    int64_t deadline);

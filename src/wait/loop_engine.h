@@ -78,6 +78,7 @@ struct mye_loop {
 	/* the set */
 	bool unread;      /* a descriptor was ready at the last sleep */
 	bool words_first; /* next time */
+	uint32_t turn;    /* whose turn it is among descriptors that do not all fit */
 };
 
 /* Between the files of a loop: the engine cannot go on, another must. */

@@ -76,28 +76,33 @@ int mye_loop_set_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_eve
 {
 	struct epoll_event found[BATCH];
 	bool told = false;
-	int count, n = 0, rc;
+	int count, ready = 0, first, n = 0, rc;
 
 	max = max < BATCH ? max : BATCH - 1;
 	count = mye_epoll_wait(l->epoll_fd, deadline, found, max + 1);
 	if (count < 0)
 		return count == -EINTR ? count
 		                       : mye_fail(count, "epoll_wait: %s", myelon_strerror(count));
-	for (int i = 0; i < count; i++)
-		told |= found[i].data.u64 == DATA_EVENT_FD;
+	for (int i = 0; i < count; i++) {
+		if (found[i].data.u64 == DATA_EVENT_FD)
+			told = true;
+		else
+			found[ready++] = found[i];
+	}
 	l->words_first = !l->words_first;
 	if (told && l->words_first) {
 		n = words(l, events, max);
 		told = false;
 	}
-	l->unread = false;
-	for (int i = 0; i < count && n >= 0; i++) {
-		if (found[i].data.u64 == DATA_EVENT_FD)
-			continue;
-		l->unread = true;
-		if (n < max)
-			events[n++] = (struct mye_loop_event){
-				.tag = l->item[found[i].data.u64]->tag, .events = found[i].events};
+	l->unread = ready > 0;
+	/* What has no room goes to the end of the kernel's list: it must not be the same ones each time round. */
+	l->turn += 0x9e3779b9u;
+	first = ready > 0 && n >= 0 && ready > max - n ? (int)(l->turn >> 16) % ready : 0;
+	for (int i = 0; i < ready && n >= 0 && n < max; i++) {
+		const struct epoll_event *e = &found[(first + i) % ready];
+
+		events[n++] = (struct mye_loop_event){.tag = l->item[e->data.u64]->tag,
+		                                      .events = e->events};
 	}
 	if (!told || n == max)
 		return n;

@@ -327,21 +327,22 @@ static int add_descriptor(struct myelon_waitset *ws, uint32_t kind, int fd, bool
 	int rc = 0;
 
 	s = mye_source_new(ws, kind, fn, user, &rc);
-	if (s) {
-		s->fd = (struct mye_set_fd){.fd = fd, .events = events, .ours = ours};
-		rc = mye_source_enter(ws->loop, s);
-		if (rc < 0)
-			mye_source_free(s);
-	}
+	if (!s)
+		goto fail;
+	s->fd = (struct mye_set_fd){.fd = fd, .events = events, .ours = ours};
+	rc = mye_source_enter(ws->loop, s);
 	if (rc < 0) {
-		if (ours)
-			mye_fork_close(fd);
-		return rc;
+		mye_source_free(s);
+		goto fail;
 	}
 	ws->descriptors++;
 	mye_hosts_revise(ws);
 	mye_set_rouse(ws);
 	return s->id;
+fail:
+	if (ours)
+		mye_fork_close(fd);
+	return rc;
 }
 
 int myelon_waitset_add_process(struct myelon_waitset *ws, pid_t pid, myelon_event_fn fn, void *user)

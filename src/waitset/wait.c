@@ -324,11 +324,13 @@ int myelon_waitset_wait(struct myelon_waitset *ws, struct myelon_event *events, 
 
 int myelon_waitset_dispatch(struct myelon_waitset *ws, int max, int64_t deadline)
 {
-	struct myelon_event events[DISPATCH_EVENTS];
+	struct myelon_event events[DISPATCH_EVENTS] = {0};
 	int called = 0, n, i;
 
 	n = myelon_waitset_wait(ws, events, max < DISPATCH_EVENTS ? max : DISPATCH_EVENTS,
 	                        deadline);
+	if (n < 0)
+		return n;
 	for (i = 0; i < n; i++) {
 		/* An earlier one of these may have removed it. */
 		struct mye_source *s = mye_source_of(ws, events[i].id);
@@ -341,5 +343,5 @@ int myelon_waitset_dispatch(struct myelon_waitset *ws, int max, int64_t deadline
 	/* Nothing was waited for: whoever has the descriptor must not take the 0 for that. */
 	if (n > 0 && called == 0 && ws->pollable)
 		mye_loop_wake(ws->loop);
-	return n < 0 ? n : called;
+	return called;
 }
