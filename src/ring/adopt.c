@@ -13,6 +13,7 @@
 struct adopted {
 	int fd;         /* -1: none */
 	uint32_t offer; /* answered last */
+	bool refused;   /* ... but it was not told yet */
 };
 
 struct mye_adoption {
@@ -120,9 +121,9 @@ static bool wake_one(struct mye_adoption *a, uint32_t index)
 		    MYE_ENTRY_ACTIVE)
 			return false;
 		fd = take(a, e);
-		if (fd < 0)
-			answer(a, index, offer, true);
-		else
+		own->offer = offer;
+		own->refused = fd < 0;
+		if (fd >= 0)
 			keep(a, index, offer, fd);
 	}
 	if (own->fd < 0)
@@ -131,16 +132,30 @@ static bool wake_one(struct mye_adoption *a, uint32_t index)
 	return true;
 }
 
-/* A refused offer can still be handed over: with the first one, somebody must listen. */
-static bool needs_server(const struct mye_adoption *a, bool unheard)
+/*
+ * A refused offer can still be handed over, so somebody must listen before it is told. Not with the lock
+ * held: the keeper may wait for it.
+ */
+static void tell_refused(struct mye_adoption *a, struct mye_producer *p)
 {
-	return unheard && !a->served;
+	if (!a->served && mye_handover_serve(&a->server, a, &p->seg) < 0)
+		mye_warn("ring %s: no socket for descriptors of consumers: %s; they are woken by "
+		         "their keepers",
+		         p->seg.place.name, myelon_last_error());
+	a->served = true;
+	pthread_mutex_lock(&a->lock);
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (a->of[i].refused)
+			answer(a, i, a->of[i].offer, true);
+		a->of[i].refused = false;
+	}
+	pthread_mutex_unlock(&a->lock);
 }
 
 bool mye_adopted_wake(struct mye_producer *p)
 {
 	struct mye_adoption *a = p->adoption;
-	bool unheard = false, serve;
+	bool unheard = false, refused = false;
 
 	if (!a)
 		a = p->adoption = adoption_new(&p->seg);
@@ -153,16 +168,14 @@ bool mye_adopted_wake(struct mye_producer *p)
 		if (!__atomic_load_n(armed, __ATOMIC_RELAXED))
 			continue;
 		/* Acq_rel: pairs with the seq_cst or behind the consumer's mark; each is answered once. */
-		if (__atomic_exchange_n(armed, 0, __ATOMIC_ACQ_REL))
-			unheard |= !wake_one(a, i);
+		if (!__atomic_exchange_n(armed, 0, __ATOMIC_ACQ_REL))
+			continue;
+		unheard |= !wake_one(a, i);
+		refused |= a->of[i].refused;
 	}
-	serve = needs_server(a, unheard);
-	a->served |= serve;
 	pthread_mutex_unlock(&a->lock);
-	if (serve && mye_handover_serve(&a->server, a, &p->seg) < 0)
-		mye_warn("ring %s: no socket for descriptors of consumers: %s; they are woken by "
-		         "their keepers",
-		         p->seg.place.name, myelon_last_error());
+	if (refused)
+		tell_refused(a, p);
 	return unheard;
 }
 
