@@ -118,6 +118,9 @@ int mye_proxy_begin(void *arg)
 	if (rc < 0)
 		return rc;
 	mye_task_timer(&d->cap);
+	/* While the keeper works for it this consumer sleeps: next to it nobody is disturbed. */
+	if (mye_keeper_is_thread())
+		mye_allow_cpu(d->c->waiter.pinned);
 	__atomic_fetch_add(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
 	return mye_proxy_watch(d);
 }

@@ -133,10 +133,10 @@ Test(keeper, has_all_signals_blocked_and_ordinary_scheduling)
 	end(&t);
 }
 
-Test(keeper, stays_off_the_cpu_its_creator_is_pinned_to)
+/* @return the CPU the calling thread is pinned to from now on. */
+static int pin_to_first(void)
 {
-	cpu_set_t all, one, its;
-	struct proxied t;
+	cpu_set_t all, one;
 	int cpu = 0;
 
 	cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
@@ -147,10 +147,33 @@ Test(keeper, stays_off_the_cpu_its_creator_is_pinned_to)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-	begin(&t);
+	return cpu;
+}
+
+Test(keeper, stays_off_the_cpu_its_creator_is_pinned_to)
+{
+	int cpu = pin_to_first();
+	struct myelon_producer *p;
+	char name[KIT_NAME];
+	cpu_set_t its;
+
+	p = ring_make(name, SMALL(.flags = MYELON_F_LEASE));
 	cr_assert_eq(sched_getaffinity((pid_t)thread_of_keeper(), sizeof(its), &its), 0);
 	cr_assert_not(CPU_ISSET(cpu, &its));
 	cr_assert_geq(CPU_COUNT(&its), 1);
+	myelon_producer_close(p);
+}
+
+Test(keeper, may_run_where_a_consumer_sleeps_that_it_wakes)
+{
+	int cpu = pin_to_first();
+	struct proxied t;
+	cpu_set_t its;
+
+	begin(&t);
+	cr_assert_eq(sched_getaffinity((pid_t)thread_of_keeper(), sizeof(its), &its), 0);
+	cr_assert(CPU_ISSET(cpu, &its));
+	cr_assert_geq(CPU_COUNT(&its), 2);
 	end(&t);
 }
 
