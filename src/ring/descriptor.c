@@ -74,9 +74,18 @@ static void watch_with_loop(struct mye_descriptor *d)
 	}
 }
 
+static void close_uring(struct mye_descriptor *d)
+{
+	mye_loop_close(d->loop);
+	mye_fork_close(d->peer_fd);
+	mye_fork_close(d->cap_fd);
+	d->loop = NULL;
+	d->peer_fd = d->cap_fd = -1;
+}
+
 static int open_uring(struct mye_descriptor *d)
 {
-	int rc = mye_loop_open(&d->loop, MYELON_ENGINE_URING, MYE_LOOP_POLLABLE);
+	int rc = mye_loop_open_on(&d->loop, d->fd);
 
 	if (rc < 0)
 		return rc;
@@ -90,15 +99,9 @@ static int open_uring(struct mye_descriptor *d)
 		rc = mye_loop_add_fd(d->loop, d->cap_fd, EPOLLIN, TAG_CAP);
 	if (rc == 0)
 		rc = mye_timerfd_set(d->cap_fd, mye_now() + MYE_CAP_NS, MYE_CAP_NS);
-	if (rc < 0) {
-		mye_loop_close(d->loop);
-		mye_fork_close(d->cap_fd);
-		d->loop = NULL;
-		d->cap_fd = -1;
-		return rc;
-	}
-	d->fd = mye_loop_fd(d->loop);
-	return 0;
+	if (rc < 0)
+		close_uring(d);
+	return rc;
 }
 
 /* The number is seen by the producer only behind the descriptor it belongs to. */
@@ -114,42 +117,51 @@ static void offer(struct mye_descriptor *d)
 	__atomic_store_n(&e->slow.offer, d->offer, __ATOMIC_RELEASE);
 }
 
-static int open_eventfd(struct mye_descriptor *d)
+static int open_proxy(struct mye_descriptor *d)
 {
 	int rc = mye_keeper_hold();
 
 	if (rc < 0)
 		return rc;
-	mye_fork_enter();
-	rc = d->fd = mye_fork_keep(mye_event_open());
-	mye_fork_leave();
+	rc = mye_keeper_call(mye_proxy_begin, d);
 	if (rc < 0)
-		mye_fail(rc, "no descriptor for consumer %s: %s", d->c->id, myelon_strerror(rc));
-	else
-		rc = mye_keeper_call(mye_proxy_begin, d);
-	if (rc < 0) {
-		mye_fork_close(d->fd);
-		d->fd = -1;
 		mye_keeper_drop();
-		return rc;
-	}
-	if (d->engine == MYELON_ENGINE_DIRECT)
+	else if (d->engine == MYELON_ENGINE_DIRECT)
 		offer(d);
+	return rc;
+}
+
+static int open_event(struct mye_descriptor *d)
+{
+	mye_fork_enter();
+	d->fd = mye_fork_keep(mye_event_open());
+	mye_fork_leave();
+	if (d->fd < 0)
+		return mye_fail(d->fd, "no descriptor for consumer %s: %s", d->c->id,
+		                myelon_strerror(d->fd));
 	return 0;
 }
 
 static int choose(struct mye_descriptor *d, enum myelon_engine engine)
 {
-	int rc;
+	int rc = open_event(d);
 
+	if (rc < 0)
+		return rc;
 	if (engine == MYELON_ENGINE_AUTO || engine == MYELON_ENGINE_URING) {
 		rc = open_uring(d);
 		d->engine = MYELON_ENGINE_URING;
-		if (rc == 0 || engine == MYELON_ENGINE_URING)
-			return rc;
+		if (rc == 0)
+			return 0;
 	}
-	d->engine = engine == MYELON_ENGINE_PROXY ? MYELON_ENGINE_PROXY : MYELON_ENGINE_DIRECT;
-	return open_eventfd(d);
+	if (engine != MYELON_ENGINE_URING) {
+		d->engine =
+			engine == MYELON_ENGINE_PROXY ? MYELON_ENGINE_PROXY : MYELON_ENGINE_DIRECT;
+		rc = open_proxy(d);
+	}
+	if (rc < 0)
+		mye_fork_close(d->fd);
+	return rc;
 }
 
 /* @p own: with the engine that the environment says, if the user leaves it open. */
@@ -215,6 +227,8 @@ static bool clear(struct mye_descriptor *d)
 		return ask;
 	}
 	n = mye_loop_sleep(d->loop, MYELON_TRY, events, 4);
+	if (n < 0 && n != -EINTR)
+		close_uring(d);
 	for (int i = 0; i < n; i++) {
 		if (events[i].tag == TAG_CAP) {
 			mye_timerfd_clear(d->cap_fd);
@@ -290,6 +304,19 @@ static void learn_cost(struct mye_descriptor *d, int64_t begun)
 	d->cost_ns = cost < COST_MIN_NS ? COST_MIN_NS : cost > COST_MAX_NS ? COST_MAX_NS : cost;
 }
 
+/* io_uring was denied meanwhile, by a filter that came later: go on as if it had been before. */
+static void without_uring(struct mye_descriptor *d)
+{
+	if (d->loop || d->engine != MYELON_ENGINE_URING)
+		return;
+	d->engine = MYELON_ENGINE_DIRECT;
+	if (open_proxy(d) < 0)
+		d->engine = MYELON_ENGINE_URING;
+	__atomic_store_n(&entry_of(d->c)->slow.engine, d->engine, __ATOMIC_RELAXED);
+	d->watched = d->engine == MYELON_ENGINE_DIRECT;
+	d->watched_epoch = load_epoch(d->c);
+}
+
 int mye_descriptor_arm(struct mye_consumer *c)
 {
 	struct mye_descriptor *d = c->descriptor;
@@ -302,6 +329,7 @@ int mye_descriptor_arm(struct mye_consumer *c)
 		return rc;
 	begun = mye_now();
 	ask = clear(d);
+	without_uring(d);
 	follow(d);
 	if (d->loop)
 		mye_loop_listen(d->loop);
@@ -310,16 +338,16 @@ int mye_descriptor_arm(struct mye_consumer *c)
 	if (!mye_sleepers_barrier(mye_consumer_full_fence(c)))
 		no_barrier(d);
 	rc = mye_consumer_look(c, ask);
-	if (d->loop)
-		mye_loop_arm(d->loop);
+	if (d->loop && mye_loop_arm(d->loop) < 0)
+		close_uring(d);
+	/* Denied just now, or nothing else is to be had: come again, and we do, too. */
+	if (!d->loop && d->engine == MYELON_ENGINE_URING)
+		mye_event_poke(d->fd);
 	if (rc > 0) {
 		/* There is something, and it was cleared; and the next publish pays for a wake in vain. */
 		d->premature = true;
 		__atomic_store_n(&d->asleep_at, -1, __ATOMIC_RELAXED);
-		if (d->loop)
-			mye_loop_wake(d->loop);
-		else
-			mye_event_poke(d->fd);
+		mye_event_poke(d->fd);
 		return rc;
 	}
 	__atomic_store_n(&d->asleep_bell, bell, __ATOMIC_RELAXED);
@@ -348,14 +376,12 @@ void mye_descriptor_close(struct mye_consumer *c)
 	__atomic_store_n(&entry_of(c)->slow.armed, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry_of(c)->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
 	if (d->loop) {
-		mye_loop_close(d->loop);
-		mye_fork_close(d->peer_fd);
-		mye_fork_close(d->cap_fd);
-	} else {
+		close_uring(d);
+	} else if (d->engine != MYELON_ENGINE_URING) {
 		mye_keeper_call(mye_proxy_end, d);
 		mye_keeper_drop();
-		mye_fork_close(d->fd);
 	}
+	mye_fork_close(d->fd);
 	c->descriptor = NULL;
 	mye_handle_free(d, sizeof(*d));
 }

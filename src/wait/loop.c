@@ -83,6 +83,26 @@ int mye_loop_open(struct mye_loop **out, enum myelon_engine engine, uint32_t fla
 	return 0;
 }
 
+int mye_loop_open_on(struct mye_loop **out, int event_fd)
+{
+	struct mye_loop *l = mye_handle_alloc(sizeof(*l));
+	int rc;
+
+	if (!l)
+		return -ENOMEM;
+	l->flags = MYE_LOOP_POLLABLE | MYE_LOOP_GIVEN;
+	l->epoll_fd = -1;
+	l->event_fd = event_fd;
+	rc = mye_loop_uring_open(l);
+	l->magic = MAGIC;
+	if (rc < 0) {
+		mye_loop_close(l);
+		return rc;
+	}
+	*out = l;
+	return 0;
+}
+
 void mye_loop_close(struct mye_loop *l)
 {
 	if (!l)
@@ -92,7 +112,8 @@ void mye_loop_close(struct mye_loop *l)
 		mye_loop_uring_close(l);
 		mye_loop_epoll_close(l);
 		mye_fork_close(l->epoll_fd);
-		mye_fork_close(l->event_fd);
+		if (!(l->flags & MYE_LOOP_GIVEN))
+			mye_fork_close(l->event_fd);
 		for (uint32_t i = 0; i < l->items; i++)
 			free(l->item[i]);
 		free(l->item);
@@ -109,6 +130,8 @@ enum myelon_engine mye_loop_engine(const struct mye_loop *l)
 static int give_up_uring(struct mye_loop *l)
 {
 	mye_loop_uring_close(l);
+	if (l->flags & MYE_LOOP_GIVEN)
+		return mye_fail_static(-ENOTSUP, "io_uring was denied meanwhile");
 	return mye_loop_epoll_open(l);
 }
 
@@ -338,7 +361,7 @@ int mye_loop_fd(const struct mye_loop *l)
 		return not_open();
 	if (!(l->flags & MYE_LOOP_POLLABLE))
 		return mye_fail_static(-EINVAL, "the loop was not opened to be polled");
-	return l->epoll_fd;
+	return l->flags & MYE_LOOP_GIVEN ? l->event_fd : l->epoll_fd;
 }
 
 /*

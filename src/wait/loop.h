@@ -51,6 +51,12 @@ int mye_engine_from_env(void);
  * first that works. @return 0; -ENOTSUP (uring asked for and not there, with the reason), -EMFILE, -ENOMEM.
  */
 int mye_loop_open(struct mye_loop **out, enum myelon_engine engine, uint32_t flags);
+/*
+ * With io_uring, and @p event_fd, the caller's eventfd, for its descriptor: an eventfd wakes faster than a
+ * set. What that costs: if io_uring is denied later on, calls return -ENOTSUP, and the caller must go on
+ * without the loop. No descriptor in it may be an eventfd: written by somebody, it would not be heard.
+ */
+int mye_loop_open_on(struct mye_loop **out, int event_fd);
 void mye_loop_close(struct mye_loop *l); /* NULL is allowed; also in a forked child */
 enum myelon_engine mye_loop_engine(const struct mye_loop *l);
 

@@ -81,6 +81,9 @@ struct mye_loop {
 	uint32_t turn;    /* whose turn it is among descriptors that do not all fit */
 };
 
+/* With MYE_LOOP_POLLABLE: event_fd is the caller's, and there is no set. */
+#define MYE_LOOP_GIVEN (1u << 31)
+
 /* Between the files of a loop: the engine cannot go on, another must. */
 #define MYE_LOOP_GIVE_UP (-4095)
 

@@ -166,7 +166,7 @@ static int renew(struct mye_loop *l)
  */
 static bool polls(const struct mye_loop *l)
 {
-	return !(l->flags & MYE_LOOP_POLLABLE);
+	return !(l->flags & MYE_LOOP_POLLABLE) || (l->flags & MYE_LOOP_GIVEN);
 }
 
 int mye_loop_uring_add(struct mye_loop *l, struct mye_loop_item *it)
@@ -256,6 +256,8 @@ static int enter(struct mye_loop *l, int64_t deadline, bool wait)
 {
 	int rc;
 
+	if (!l->ring)
+		return MYE_LOOP_GIVE_UP;
 	for (int i = 0; i < 3; i++) {
 		rc = make_requests(l);
 		if (rc == 0) {
@@ -349,6 +351,8 @@ static int sleep_on_ring(struct mye_loop *l, int64_t deadline, struct mye_loop_e
 {
 	int n, rc;
 
+	if (l->flags & MYE_LOOP_POLLABLE && deadline <= 0)
+		return drain_and_report(l, events, max);
 	if (l->flags & MYE_LOOP_POLLABLE)
 		mye_event_drain(l->event_fd);
 	rc = enter(l, l->ready.first ? MYELON_TRY : deadline, true);
@@ -384,7 +388,9 @@ int mye_loop_uring_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_e
 
 int mye_loop_uring_arm(struct mye_loop *l)
 {
-	int rc = l->queue.first || !mye_uring_is_idle(l->ring) ? enter(l, MYELON_TRY, false) : 0;
+	int rc = !l->ring || l->queue.first || !mye_uring_is_idle(l->ring)
+	                 ? enter(l, MYELON_TRY, false)
+	                 : 0;
 
 	if (rc == MYE_LOOP_GIVE_UP)
 		return rc;

@@ -12,9 +12,14 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <myelon/keeper.h>
+
+#ifndef SYS_io_uring_enter
+#define SYS_io_uring_enter 426
+#endif
 
 static const enum myelon_engine engines[] = {MYELON_ENGINE_URING, MYELON_ENGINE_DIRECT,
                                              MYELON_ENGINE_PROXY};
@@ -400,6 +405,43 @@ Test(descriptor, the_engine_is_chosen_by_option_and_environment_and_shown)
 		myelon_consumer_attach(&other, t.name, &MYELON_ATTACH_OPTS(.wait = MYELON_WAIT_FD)),
 		-EINVAL);
 	close_pair(&t);
+}
+
+static int lose_uring(void *arg)
+{
+	uint64_t value = 0;
+	struct pair t;
+
+	(void)arg;
+	if (try_open(&t, MYELON_ENGINE_URING) < 0)
+		return 1;
+	publish(&t, 1);
+	if (!readable(&t, HANG_MS) || take(&t, &value) != 1 || take(&t, &value) != -EAGAIN)
+		return 2;
+	if (kit_deny(SYS_io_uring_enter, EPERM) < 0)
+		return 3;
+	for (uint64_t i = 0; i < 100; i++) {
+		publish(&t, i);
+		if (!readable(&t, HANG_MS))
+			return 4;
+		while (take(&t, &value) != -EAGAIN)
+			if (value != i)
+				return 5;
+	}
+	if (myelon_consumer_fd_engine(t.c) != MYELON_ENGINE_DIRECT)
+		return 6;
+	close_pair(&t);
+	return 0;
+}
+
+Test(descriptor, goes_on_without_io_uring_when_that_is_denied_later)
+{
+	struct kit_actor child;
+
+	if (!has(MYELON_ENGINE_URING))
+		kit_skip("uring", myelon_last_error());
+	cr_assert_eq(kit_fork(&child, lose_uring, NULL), 0);
+	cr_assert_eq(kit_wait(&child, 30), 0);
 }
 
 static int use_in_child(void *arg)
