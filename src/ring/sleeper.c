@@ -33,14 +33,22 @@ void mye_consumer_announce(struct mye_consumer *c, uint32_t flags)
 
 	show_asleep(c, 1);
 	/* Somebody else's announcement is as good: whoever takes it raises the bell after that, and
-	   not before we listened, or we would see it taken (docs/ordering.md). The line stays shared. */
-	if ((__atomic_load_n(parked, __ATOMIC_RELAXED) & flags) == flags)
+	   not before we listened, or we would see it taken (docs/ordering.md). The line stays shared.
+	   Not for descriptors: who takes the flag rings no bell then, but goes through the marks, and
+	   ours must be seen by whoever takes the flag that we rely on. */
+	if (!(flags & MYE_PARKED_FD) &&
+	    (__atomic_load_n(parked, __ATOMIC_RELAXED) & flags) == flags)
 		return;
 	mye_point();
 	/* Seq_cst: pairs with the publisher's exchange; with the barrier that follows, the look sees
 	   every publish whose publisher did not see the flag (docs/ordering.md). */
 	__atomic_fetch_or(parked, flags, __ATOMIC_SEQ_CST);
 	mye_point();
+}
+
+bool mye_consumer_announced(const struct mye_consumer *c)
+{
+	return __atomic_load_n(&c->seg.shared->park.parked, __ATOMIC_RELAXED) & MYE_PARKED_FUTEX;
 }
 
 void mye_producer_announce(struct mye_producer *p, uint32_t n)

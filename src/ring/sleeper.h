@@ -15,6 +15,8 @@ const uint32_t *mye_producer_bell(const struct mye_producer *p);
 
 /* The next publish rings. @p flags: MYE_PARKED_*. After the bell was listened to, with acquire. */
 void mye_consumer_announce(struct mye_consumer *c, uint32_t flags);
+/* Does an announcement, by whomever, still stand? */
+bool mye_consumer_announced(const struct mye_consumer *c);
 /* Who releases past what @p n more slots need rings. Undone by withdraw, or the next claim that waits. */
 void mye_producer_announce(struct mye_producer *p, uint32_t n);
 void mye_producer_withdraw(struct mye_producer *p);

@@ -18,8 +18,15 @@
 
 #define BACKOFF_FIRST_NS 1000000
 #define BACKOFF_LAST_NS MYE_CAP_NS
-#define ASK_IN_TURN 4 /* of those whose process lives, at each cap */
+#define ASK_IN_TURN 1 /* of those whose process lives, at each cap */
 #define ASK_AT_ONCE 64
+
+/* With the next look. */
+static void ask(struct myelon_waitset *ws, struct mye_source *s)
+{
+	s->consumer.ask = true;
+	ws->asking = true;
+}
 
 static struct mye_identity identity_of(const struct mye_consumer *c)
 {
@@ -132,7 +139,8 @@ void mye_host_leave(struct myelon_waitset *ws, struct mye_source *s)
 static void begin_dying(struct myelon_waitset *ws, struct mye_source *s)
 {
 	mye_host_leave(ws, s);
-	s->consumer.dying = s->consumer.ask = true;
+	s->consumer.dying = true;
+	ask(ws, s);
 	s->consumer.backoff_ns = BACKOFF_FIRST_NS;
 	s->consumer.ask_at = 0;
 	ws->retry_at = 0;
@@ -147,7 +155,7 @@ void mye_host_follow(struct myelon_waitset *ws, struct mye_source *s, uint64_t e
 	s->consumer.epoch = epoch;
 	if (s->consumer.told == epoch)
 		return;
-	s->consumer.ask = true;
+	ask(ws, s);
 	h = host_find(ws, &who);
 	if (!h && host_new(ws, &who, &h) < 0) {
 		begin_dying(ws, s);
@@ -236,16 +244,31 @@ int mye_hosts_enter(struct mye_loop *loop, const struct myelon_waitset *ws)
 	return rc;
 }
 
+/* Is there a process that cannot be seen, so that its rings are asked for at every cap? */
+static bool any_unseen(const struct myelon_waitset *ws)
+{
+	const struct mye_host *h = ws->hosts;
+
+	while (h && (h->own || h->pidfd >= 0))
+		h = h->next;
+	return h != NULL;
+}
+
 void mye_hosts_ask(struct myelon_waitset *ws, int64_t now)
 {
 	uint32_t count = ws->rings.count, turn = ws->ask_next, in_turn = 0;
+	bool every;
 
 	ws->asked_ns = now;
 	mye_hosts_revise(ws);
 	ask_processes(ws);
+	every = any_unseen(ws);
 	for (uint32_t i = 0; i < count; i++, turn++) {
 		struct mye_set_consumer *own;
 
+		/* Sources are not touched for nothing: after a second of sleep each is far away. */
+		if (!every && in_turn == ASK_IN_TURN)
+			break;
 		if (turn >= count)
 			turn = 0;
 		own = &ws->rings.at[turn]->consumer;
@@ -257,8 +280,10 @@ void mye_hosts_ask(struct myelon_waitset *ws, int64_t now)
 				continue;
 			in_turn++;
 			ws->ask_next = turn + 1;
+			own->ask = true;
+			continue;
 		}
-		own->ask = true;
+		ask(ws, ws->rings.at[turn]);
 	}
 }
 
@@ -273,7 +298,7 @@ void mye_hosts_retry(struct myelon_waitset *ws, int64_t now)
 		if (s->kind != MYELON_EVENT_CONSUMER || !s->consumer.dying)
 			continue;
 		if (s->consumer.ask_at <= now)
-			s->consumer.ask = true;
+			ask(ws, s);
 		else if (s->consumer.ask_at < ws->retry_at)
 			ws->retry_at = s->consumer.ask_at;
 	}

@@ -88,6 +88,28 @@ void mye_rings_look(struct myelon_waitset *ws, struct mye_batch *b)
 	}
 }
 
+#define LOOK_IN_TURN 4
+
+bool mye_rings_look_in_turn(struct myelon_waitset *ws, struct mye_batch *b)
+{
+	uint32_t count = ws->rings.count, n = count < LOOK_IN_TURN ? count : LOOK_IN_TURN;
+	bool standing = true;
+
+	for (uint32_t i = 0; i < n && b->n < b->max; i++) {
+		struct mye_source *s = ws->rings.at[(ws->look_next + i) % count];
+
+		mye_ring_look(ws, s, b);
+		if (s->kind == MYELON_EVENT_CONSUMER)
+			standing &= mye_consumer_announced(s->consumer.c);
+	}
+	ws->look_next = count ? (ws->look_next + n) % count : 0;
+	for (uint32_t i = 0; ws->asking && i < count && b->n < b->max; i++)
+		if (ws->rings.at[i]->kind == MYELON_EVENT_CONSUMER && ws->rings.at[i]->consumer.ask)
+			mye_ring_look(ws, ws->rings.at[i], b);
+	ws->asking = false;
+	return standing && b->n == 0;
+}
+
 bool mye_rings_announce(struct myelon_waitset *ws)
 {
 	if (ws->consumers + ws->wanting == 0)

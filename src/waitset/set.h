@@ -131,6 +131,7 @@ struct myelon_waitset {
 	struct mye_sources rings; /* consumers and producers */
 	struct mye_sources timers;
 	uint32_t next_ring; /* where the next look begins */
+	uint32_t look_next; /* ... and the next one at a cap */
 	uint32_t consumers;
 	uint32_t asymmetric;  /* rings whose publishers do not fence */
 	uint32_t wanting;     /* producers that wait */
@@ -141,6 +142,7 @@ struct myelon_waitset {
 	uint32_t watched;  /* hosts in the loop */
 	bool watching;     /* hosts belong in the loop */
 	uint32_t ask_next; /* whose producer is asked for at the next cap */
+	bool asking;       /* somebody is to be asked for who has no turn at a cap */
 	int64_t asked_ns;
 	int64_t retry_at; /* when somebody dying is to be asked for again; INT64_MAX */
 
@@ -190,6 +192,9 @@ void mye_timers_due(struct myelon_waitset *ws, struct mye_batch *b, int64_t now)
 /* rings.c */
 void mye_ring_look(struct myelon_waitset *ws, struct mye_source *s, struct mye_batch *b);
 void mye_rings_look(struct myelon_waitset *ws, struct mye_batch *b);
+/* At a cap: 4 of them in turn, and who is to be asked for. @return whether nothing was found, and their
+ * announcements stand. */
+bool mye_rings_look_in_turn(struct myelon_waitset *ws, struct mye_batch *b);
 /* After the loop listens: announce all, one barrier. @return false: nobody may sleep for long. */
 bool mye_rings_announce(struct myelon_waitset *ws);
 

@@ -174,9 +174,27 @@ static void at_cap(struct myelon_waitset *ws, struct wait *w, int64_t now)
 		ws->stats.caps_found++;
 }
 
+/*
+ * The cap ended a sleep in which no bell rang: all announcements stand, or somebody died taking one. So
+ * neither is made again nor a barrier called; some rings, in turn, are looked at, and those whose
+ * producer is to be asked for. @return whether to sleep on: nothing was found.
+ */
+static bool cap_in_peace(struct myelon_waitset *ws, struct wait *w, int64_t now)
+{
+	ws->stats.caps++;
+	/* The same ones, since they are near then. */
+	ws->ask_next = ws->look_next;
+	mye_hosts_ask(ws, now);
+	if (mye_rings_look_in_turn(ws, &w->batch))
+		return true;
+	ws->stats.caps_found += w->batch.n > 0;
+	return false;
+}
+
 static int sleep_once(struct myelon_waitset *ws, struct wait *w, int64_t deadline)
 {
 	int64_t now = mye_now(), begun = now, cap, until;
+	bool short_cap;
 	int rc = mye_loop_listen(ws->loop);
 
 	if (rc < 0)
@@ -189,12 +207,18 @@ static int sleep_once(struct myelon_waitset *ws, struct wait *w, int64_t deadlin
 	w->entry_ns = mye_now() - begun;
 	w->learned = false;
 	w->woke = 0;
-	rc = loop_sleep(ws, least(until, cap), w);
-	w->entry_ns = 0;
-	now = mye_now();
+	short_cap = cap - begun != MYE_CAP_NS;
+	for (;;) {
+		rc = loop_sleep(ws, least(until, cap), w);
+		w->entry_ns = 0;
+		now = mye_now();
+		if (rc < 0 || now < cap || short_cap || w->woke > 0 || w->batch.n > 0 ||
+		    __atomic_load_n(&ws->woken, __ATOMIC_RELAXED) || !cap_in_peace(ws, w, now))
+			break;
+		cap = now + MYE_CAP_NS;
+		until = least(until, ws->retry_at);
+	}
 	ws->polled_ns = now;
-	if (now >= cap && cap - begun == MYE_CAP_NS)
-		at_cap(ws, w, now);
 	mye_timers_due(ws, &w->batch, now);
 	return rc;
 }
