@@ -13,12 +13,6 @@ static void poke(struct mye_descriptor *d)
 	mye_event_poke(d->fd);
 }
 
-static void bell_rang(struct mye_task *t, uint32_t events)
-{
-	(void)events;
-	poke(MYE_CONTAINER(t, struct mye_descriptor, bell));
-}
-
 static void producer_ended(struct mye_descriptor *d)
 {
 	__atomic_store_n(&d->ask, 1, __ATOMIC_RELAXED);
@@ -110,17 +104,16 @@ int mye_proxy_begin(void *arg)
 	struct mye_descriptor *d = arg;
 	int rc;
 
-	d->bell = (struct mye_task){.ready = bell_rang, .deadline = MYELON_FOREVER};
+	d->bell = (struct mye_task){.deadline = MYELON_FOREVER};
 	d->peer = (struct mye_task){.ready = peer_ended, .deadline = MYELON_FOREVER};
 	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
 	d->link.ended = link_ended;
-	rc = mye_task_word(&d->bell, mye_consumer_bell(d->c));
+	rc = mye_task_bell(&d->bell, mye_consumer_bell(d->c), d->fd);
 	if (rc < 0)
 		return rc;
 	mye_task_timer(&d->cap);
-	/* While the keeper works for it this consumer sleeps: next to it nobody is disturbed. */
 	if (mye_keeper_is_thread())
-		mye_allow_cpu(d->c->waiter.pinned);
+		mye_keeper_cpu_serve(d->c->waiter.pinned, true);
 	__atomic_fetch_add(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
 	return mye_proxy_watch(d);
 }
@@ -133,6 +126,8 @@ int mye_proxy_end(void *arg)
 	unwatch(d);
 	mye_task_end(&d->bell);
 	mye_task_end(&d->cap);
+	if (mye_keeper_is_thread())
+		mye_keeper_cpu_serve(d->c->waiter.pinned, false);
 	__atomic_fetch_sub(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -39,16 +39,6 @@ void mye_leave_pinned_cpu(void)
 	mye_affinity_set(&mask);
 }
 
-void mye_allow_cpu(int cpu)
-{
-	struct mye_cpu_mask mask;
-
-	if (cpu < 0 || cpu >= MYE_CPU_WORDS * WORD_BITS || mye_affinity_get(&mask) < 0)
-		return;
-	mask.word[cpu / WORD_BITS] |= 1ul << cpu % WORD_BITS;
-	mye_affinity_set(&mask);
-}
-
 uint32_t mye_affinity(int *pinned)
 {
 	struct mye_cpu_mask mask;

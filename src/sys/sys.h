@@ -187,8 +187,6 @@ int mye_affinity_set(const struct mye_cpu_mask *mask); /* -EINVAL: none of them 
 /* If the calling thread may run on one CPU only: on all others instead, as far as the control groups
  * allow. Where there is no other it stays. */
 void mye_leave_pinned_cpu(void);
-/* Let the calling thread run there, too. */
-void mye_allow_cpu(int cpu);
 /* The list of CPUs that the control groups leave this process, whatever a thread's affinity is.
  * @return false: they do not say. */
 bool mye_cgroup_cpus(char *list, size_t cap);

@@ -117,6 +117,12 @@ int mye_task_word(struct mye_task *t, const uint32_t *word)
 	return begun(t, mye_loop_add_word(keeper->loop, word, tag_of(t)));
 }
 
+int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd)
+{
+	return begun(t, mye_loop_add_bell(keeper->loop, word, eventfd, &keeper->counts.wakes,
+	                                  tag_of(t)));
+}
+
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events)
 {
 	return begun(t, mye_loop_add_fd(keeper->loop, fd, events, tag_of(t)));
@@ -234,7 +240,7 @@ static void *run(void *arg)
 	struct keeper *k = arg;
 
 	mye_thread_name("myelon-keeper");
-	mye_leave_pinned_cpu();
+	mye_keeper_cpu_begin();
 	mye_robust_install();
 	__atomic_store_n(&k->tid, mye_tid(), __ATOMIC_RELAXED);
 	while (!serve_calls(k)) {

@@ -55,8 +55,15 @@ int mye_keeper_call(int (*fn)(void *arg), void *arg);
 /* Is there a thread of its own, which can own leases? */
 bool mye_keeper_is_thread(void);
 
+/* On the keeper's thread, if it is one (keeper_cpu.c): where to run. @p cpu: of who is woken by it from
+ * now on, or no longer; -1: pinned to none. */
+void mye_keeper_cpu_begin(void);
+void mye_keeper_cpu_serve(int cpu, bool begin);
+
 /* On the keeper's thread: one word or one descriptor per task, or only a deadline. */
 int mye_task_word(struct mye_task *t, const uint32_t *word);
+/* A word of which every change writes @p eventfd; ready is not called. */
+int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd);
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events);
 void mye_task_timer(struct mye_task *t);
 /* Nothing is called any more. A task that was never begun is ignored. */

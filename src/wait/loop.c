@@ -225,6 +225,18 @@ int mye_loop_add_word(struct mye_loop *l, const uint32_t *word, uint64_t tag)
 	return add(l, &model);
 }
 
+int mye_loop_add_bell(struct mye_loop *l, const uint32_t *word, int eventfd, uint64_t *told,
+                      uint64_t tag)
+{
+	struct mye_loop_item model = {.word = word, .tag = tag, .fd = eventfd, .told = told};
+
+	if (!is_open(l))
+		return not_open();
+	/* acquire: pairs with the release of whoever raises the word */
+	model.value = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	return add(l, &model);
+}
+
 int mye_loop_add_fd(struct mye_loop *l, int fd, uint32_t events, uint64_t tag)
 {
 	struct mye_loop_item model = {.fd = fd, .events = events, .tag = tag};

@@ -62,6 +62,13 @@ enum myelon_engine mye_loop_engine(const struct mye_loop *l);
 
 /* Tags are the caller's, below 2^48, and each is in use once. The descriptor stays the caller's; level triggered. */
 int mye_loop_add_word(struct mye_loop *l, const uint32_t *word, uint64_t tag);
+/*
+ * A word on somebody else's behalf: whoever notices a change writes @p eventfd, without a detour through
+ * the owner, and counts it in @p told; there is no event. The value is read anew before that, so a change
+ * behind the write is another one.
+ */
+int mye_loop_add_bell(struct mye_loop *l, const uint32_t *word, int eventfd, uint64_t *told,
+                      uint64_t tag);
 int mye_loop_add_fd(struct mye_loop *l, int fd, uint32_t events, uint64_t tag);
 int mye_loop_change_fd(struct mye_loop *l, uint64_t tag, uint32_t events);
 /* From its return on the tag is not reported, and the word and the descriptor are not used. */

@@ -31,7 +31,8 @@ struct mye_loop_item {
 	uint64_t tag;
 	const uint32_t *word;           /* NULL: a descriptor */
 	struct mye_loop_helper *helper; /* epoll: who sleeps on the word, if not the owner */
-	int fd;
+	int fd;              /* of a word: the eventfd to be written, -1: a change is an event */
+	uint64_t *told;      /* then: counts */
 	uint32_t events;     /* to wait for */
 	uint32_t came;       /* READY: what came */
 	uint32_t value;      /* of the word when it was added or last reported */
@@ -124,6 +125,18 @@ void mye_loop_set_remove(struct mye_loop *l, struct mye_loop_item *it);
 int mye_loop_set_sleep(struct mye_loop *l, int64_t deadline, struct mye_loop_event *events, int max,
                        mye_loop_words_fn words);
 void mye_loop_set_arm(struct mye_loop *l);
+
+/* Is a change of it answered here, and no event? */
+static inline bool mye_item_is_bell(const struct mye_loop_item *it)
+{
+	return it->word && it->fd >= 0;
+}
+
+static inline void mye_bell_tell(int eventfd, uint64_t *told)
+{
+	__atomic_fetch_add(told, 1, __ATOMIC_RELAXED);
+	mye_event_poke(eventfd);
+}
 
 static inline bool mye_loop_is_over(int64_t deadline)
 {

@@ -88,13 +88,18 @@ static int look(struct mye_loop *l, struct mye_loop_event *events, int max, bool
 		/* Begin where the last look ended, for a word that changes all the time is not alone. */
 		l->scan = l->scan + 1 < l->items ? l->scan + 1 : 0;
 		it = l->item[l->scan];
-		if (!it || !it->word)
+		/* The bells a helper sleeps on it answers itself. */
+		if (!it || !it->word || (mye_item_is_bell(it) && it->helper))
 			continue;
 		/* acquire: pairs with the release of whoever raises the word */
 		value = __atomic_load_n(it->word, __ATOMIC_ACQUIRE);
 		if (value == it->value)
 			continue;
 		it->value = value;
+		if (mye_item_is_bell(it)) {
+			mye_bell_tell(it->fd, it->told);
+			continue;
+		}
 		events[n++] = (struct mye_loop_event){.tag = it->tag};
 	}
 	*more = i < l->items;

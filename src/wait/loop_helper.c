@@ -30,6 +30,7 @@ struct mye_loop_helper {
 	bool stop;
 	unsigned int count;
 	struct mye_futex word[WORDS]; /* value: what the owner was told of, or knew at the start */
+	const struct mye_loop_item *item[WORDS];
 };
 
 /* Under the lock: what to sleep on. @return did a word change? */
@@ -43,8 +44,13 @@ static bool look(struct mye_loop_helper *h, struct mye_futex *vector, unsigned i
 	for (unsigned int i = 0; i < h->count; i++) {
 		/* acquire: pairs with the release of whoever raises the word */
 		value = __atomic_load_n(h->word[i].word, __ATOMIC_ACQUIRE);
-		changed |= value != h->word[i].value;
-		h->word[i].value = value;
+		if (value != h->word[i].value) {
+			h->word[i].value = value;
+			if (mye_item_is_bell(h->item[i]))
+				mye_bell_tell(h->item[i]->fd, h->item[i]->told);
+			else
+				changed = true;
+		}
 		vector[1 + i] = h->word[i];
 	}
 	*n = 1 + h->count;
@@ -124,6 +130,7 @@ static int start(struct mye_loop *l, struct mye_loop_item *it)
 		pthread_mutex_init(&h->lock, NULL);
 		h->event_fd = l->event_fd;
 		h->poked = &l->poked;
+		h->item[h->count] = it;
 		h->word[h->count++] = (struct mye_futex){it->word, it->value};
 		rc = start_thread(h);
 	}
@@ -144,6 +151,7 @@ int mye_helpers_add(struct mye_loop *l, struct mye_loop_item *it)
 	for (h = l->helpers; h; h = h->next) {
 		pthread_mutex_lock(&h->lock);
 		if (h->count < WORDS) {
+			h->item[h->count] = it;
 			h->word[h->count++] = (struct mye_futex){it->word, it->value};
 			raise_control(h);
 			it->helper = h;
@@ -163,9 +171,10 @@ void mye_helpers_remove(struct mye_loop_item *it)
 		return;
 	pthread_mutex_lock(&h->lock);
 	for (unsigned int i = 0; i < h->count; i++) {
-		if (h->word[i].word != it->word)
+		if (h->item[i] != it)
 			continue;
 		h->word[i] = h->word[--h->count];
+		h->item[i] = h->item[h->count];
 		break;
 	}
 	raise_control(h);

@@ -196,6 +196,13 @@ static void complete(struct mye_loop *l, const struct mye_uring_done *done)
 		queue(l, it);
 		return;
 	}
+	if (mye_item_is_bell(it) && done->result != -EFAULT) {
+		/* acquire: pairs with the release of whoever raises the word */
+		it->value = __atomic_load_n(it->word, __ATOMIC_ACQUIRE);
+		mye_bell_tell(it->fd, it->told);
+		queue(l, it);
+		return;
+	}
 	it->came = 0;
 	if (!it->word)
 		it->came = done->result < 0 ? (uint32_t)EPOLLERR : (uint32_t)done->result;

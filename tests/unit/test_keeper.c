@@ -164,16 +164,39 @@ Test(keeper, stays_off_the_cpu_its_creator_is_pinned_to)
 	myelon_producer_close(p);
 }
 
-Test(keeper, may_run_where_a_consumer_sleeps_that_it_wakes)
+static void *begin_unpinned(void *arg)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	cr_assert_eq(sched_setaffinity(0, sizeof(all), &all), 0);
+	begin(arg);
+	return NULL;
+}
+
+static void begin_elsewhere(struct proxied *t)
+{
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, begin_unpinned, t), 0);
+	pthread_join(thread, NULL);
+}
+
+Test(keeper, runs_where_the_consumers_sleep_that_it_wakes_if_all_are_pinned)
 {
 	int cpu = pin_to_first();
-	struct proxied t;
+	struct proxied t, other;
 	cpu_set_t its;
 
 	begin(&t);
 	cr_assert_eq(sched_getaffinity((pid_t)thread_of_keeper(), sizeof(its), &its), 0);
 	cr_assert(CPU_ISSET(cpu, &its));
+	cr_assert_eq(CPU_COUNT(&its), 1);
+	begin_elsewhere(&other);
+	cr_assert_eq(sched_getaffinity((pid_t)thread_of_keeper(), sizeof(its), &its), 0);
+	cr_assert(CPU_ISSET(cpu, &its));
 	cr_assert_geq(CPU_COUNT(&its), 2);
+	end(&other);
 	end(&t);
 }
 
