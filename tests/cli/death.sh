@@ -58,7 +58,7 @@ json '.verified' <(tail -1 log) >/dev/null || fail "summary: $(cat log)"
 
 # A dead name is in the way until it is told to go.
 start dead
-kill -KILL "$pub" "$sub"
+kill -KILL "$sub" "$pub" # in this order: it hears of the death at once
 waited "$pub" 137
 waited "$sub" 137
 exec 3>&-
