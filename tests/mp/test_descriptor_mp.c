@@ -385,6 +385,103 @@ Test(descriptor_mp, something_else_under_the_name_leaves_the_proxy_at_work, .tim
 	cr_assert_eq(unlink(path), 0);
 }
 
+Test(descriptor_mp, a_directory_too_deep_for_a_socket_address_does_not_matter, .timeout = 60)
+{
+	char dir[400], part[60];
+	struct sender s;
+	struct reader r;
+
+	memset(part, 'd', sizeof(part) - 1);
+	part[sizeof(part) - 1] = '\0';
+	snprintf(dir, sizeof(dir), "%s/%s", kit_shm_dir(), part);
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	strcat(strcat(dir, "/"), part);
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	setenv("MYELON_SHM_DIR", dir, 1);
+	sender_begin(&s, true);
+	cr_assert_gt(strlen(socket_path(&s)), 108);
+	reader_begin(&r, s.name, MYELON_ENGINE_DIRECT);
+	expect_direct(&s, &r);
+	sender_end(&s);
+	myelon_consumer_close(r.c);
+	cr_assert_eq(kit_dir_entries(dir), 0);
+	cr_assert_eq(rmdir(dir), 0);
+	*strrchr(dir, '/') = '\0';
+	cr_assert_eq(rmdir(dir), 0);
+}
+
+enum { SQUAT = 20, SQUATTING, VISITORS, GIFTS };
+
+/* Listens under the ring's name before its producer does. */
+static int squat(void *arg)
+{
+	struct sender *s = arg;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), fd;
+	char room[CMSG_SPACE(sizeof(int))], bytes[64];
+	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	struct pollfd p = {.fd = listener, .events = POLLIN};
+
+	if (setresuid(60002, 60002, 60002) < 0 || !kit_await(s->page, SQUAT, 1, 20))
+		return 1;
+	snprintf(at.sun_path, sizeof(at.sun_path), "%.107s", s->page->result[1].text);
+	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    chmod(at.sun_path, 0777) < 0 || listen(listener, 16) < 0)
+		return 2;
+	kit_set(s->page, SQUATTING, 1);
+	while (!s->page->word[QUIT]) {
+		struct msghdr m = {.msg_iov = &iov,
+		                   .msg_iovlen = 1,
+		                   .msg_control = room,
+		                   .msg_controllen = sizeof(room)};
+
+		if (poll(&p, 1, 10) != 1)
+			continue;
+		fd = accept(listener, NULL, NULL);
+		kit_set(s->page, VISITORS, s->page->word[VISITORS] + 1);
+		if (recvmsg(fd, &m, 0) > 0 && CMSG_FIRSTHDR(&m))
+			kit_set(s->page, GIFTS, s->page->word[GIFTS] + 1);
+		close(fd);
+	}
+	return unlink(at.sun_path);
+}
+
+Test(descriptor_mp, a_socket_of_another_user_under_the_name_is_given_nothing, .timeout = 60)
+{
+	struct kit_actor squatter;
+	char dir[300];
+	struct sender s = {.page = kit_page_create(), .deny_getfd = true};
+	struct reader r;
+
+	if (geteuid() != 0)
+		kit_skip("root", "only root can be two other users");
+	if (strlen(kit_shm_dir()) > 50)
+		kit_skip("shm dir", "its path is too long for this test's own socket address");
+	snprintf(dir, sizeof(dir), "%s/s", kit_shm_dir());
+	cr_assert_eq(chmod(kit_shm_dir(), 0777), 0); /* to take the directory away again */
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	cr_assert_eq(chmod(dir, 01777), 0);
+	setenv("MYELON_SHM_DIR", dir, 1);
+	cr_assert_eq(kit_fork(&squatter, squat, &s), 0);
+	cr_assert_eq(setresuid(60001, 60001, 60001), 0);
+	kit_ring_name(s.name, "fdmp");
+	sender_start(&s);
+	snprintf(s.page->result[1].text, sizeof(s.page->result[1].text), "%.190s", socket_path(&s));
+	kit_set(s.page, SQUAT, 1);
+	cr_assert(kit_await(s.page, SQUATTING, 1, 20));
+	reader_begin(&r, s.name, MYELON_ENGINE_DIRECT);
+	read_until(&s, &r, 500);
+	cr_assert_eq(myelon_consumer_fd_engine(r.c), MYELON_ENGINE_PROXY);
+	cr_assert(kit_await(s.page, VISITORS, 1, 20), "nobody came: this proves nothing");
+	cr_assert_eq(s.page->word[GIFTS], 0);
+	kit_set(s.page, QUIT, 1);
+	cr_assert_eq(kit_wait(&s.actor, 20), 0);
+	cr_assert_eq(kit_wait(&squatter, 20), 0);
+	myelon_consumer_close(r.c);
+	cr_assert_eq(kit_dir_entries(dir), 0);
+	cr_assert_eq(rmdir(dir), 0);
+}
+
 _Noreturn static int sleep_on_descriptor(void *arg)
 {
 	struct sender *s = arg;
