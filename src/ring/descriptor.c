@@ -357,6 +357,12 @@ int mye_descriptor_arm(struct mye_consumer *c)
 	return rc;
 }
 
+void mye_descriptor_again(const struct mye_consumer *c)
+{
+	if (c->descriptor)
+		mye_event_poke(c->descriptor->fd);
+}
+
 void mye_descriptor_count(const struct mye_consumer *c, struct myelon_handle_stats *stats)
 {
 	const struct mye_descriptor *d = c->descriptor;
