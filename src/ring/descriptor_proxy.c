@@ -87,10 +87,12 @@ static void unwatch(struct mye_descriptor *d)
 int mye_proxy_watch(void *arg)
 {
 	struct mye_descriptor *d = arg;
+	/* A copy: it is checked and used, and others write it. */
+	struct mye_identity who = d->c->seg.producer->identity;
 
 	unwatch(d);
 	mye_fork_enter();
-	d->watch_fd = mye_fork_keep(mye_pidfd_of(&d->c->seg.producer->identity));
+	d->watch_fd = mye_fork_keep(mye_pidfd_of(&who));
 	mye_fork_leave();
 	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
 		unwatch(d);

@@ -3,6 +3,8 @@
 #include "ring_kit.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "ring/ring.h"
 
@@ -356,4 +358,27 @@ Test(evicted, tombstone_is_acknowledged_by_closing)
 	cr_assert_eq(ring_fill(p), 8);
 	ring_pull(c, 8, 8);
 	ring_close(p, c);
+}
+
+Test(descriptor, an_eventfd_of_the_application_is_not_written_for_an_entry_that_names_it)
+{
+	char name[KIT_NAME];
+	struct myelon_producer *p = ring_make(name, SMALL());
+	struct myelon_consumer *c = ring_join(name, NULL);
+	struct mye_shared_page *sh = mye_producer_of(p)->seg.shared;
+	int own = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct mye_entry *e = entry_of(c);
+	uint64_t count;
+
+	cr_assert_geq(own, 0);
+	e->slow.wake_fd = own;
+	__atomic_store_n(&e->slow.offer, 7, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->slow.armed, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&sh->park.parked, MYE_PARKED_FD, __ATOMIC_SEQ_CST);
+	cr_ok(ring_push(p, 1));
+	cr_assert_eq(e->slow.armed, 0, "the entry was looked at");
+	cr_assert_eq(read(own, &count, sizeof(count)), -1);
+	close(own);
+	myelon_consumer_close(c);
+	myelon_producer_close(p);
 }
