@@ -5,8 +5,6 @@
  */
 #include "ring_kit.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -467,40 +465,4 @@ Test(takeover, frame_start_of_a_dead_producer_that_was_never_published_is_forgot
 	cr_assert_gt(alone, 50);
 	myelon_frame_producer_close(fp);
 	cr_ok(myelon_ring_remove(name, NULL));
-}
-
-/* The flag taken and the bell raised, but not yet woken: as if it were stopped in between. */
-static void publish_half(struct myelon_producer *p)
-{
-	struct mye_shared_page *sh = mye_producer_of(p)->seg.shared;
-
-	__atomic_store_n(&sh->park.parked, 0, __ATOMIC_SEQ_CST);
-	cr_ok(ring_push(p, 1));
-	__atomic_fetch_add(&sh->bell.doorbell, 1, __ATOMIC_SEQ_CST);
-}
-
-Test(verdict, a_publisher_stopped_before_it_wakes_leaves_no_descriptor_asleep, .timeout = 60)
-{
-	const enum myelon_engine engines[] = {MYELON_ENGINE_PROXY, MYELON_ENGINE_DIRECT};
-
-	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
-		char name[KIT_NAME];
-		struct myelon_producer *p =
-			ring_make(name, &MYELON_RING_OPTS(.slot_size = 64, .window = 64));
-		struct myelon_consumer *c = ring_join(name, NULL);
-		struct pollfd ready = {.events = POLLIN};
-		struct myelon_view v;
-
-		ready.fd = myelon_consumer_fd(c, &MYELON_FD_OPTS(.engine = engines[i]));
-		cr_assert_geq(ready.fd, 0);
-		cr_assert_eq(myelon_peek(c, 1, MYELON_TRY, &v), -EAGAIN);
-		usleep(100000); /* the keeper sleeps by then, or hears the bell and the test proves less */
-		publish_half(p);
-		while (poll(&ready, 1, 20000) < 0)
-			cr_assert_eq(errno, EINTR);
-		cr_assert(ready.revents, "%s", myelon_engine_name(engines[i]));
-		cr_assert_eq(myelon_peek(c, 1, MYELON_TRY, &v), 1);
-		myelon_consumer_close(c);
-		myelon_producer_close(p);
-	}
 }
