@@ -122,7 +122,8 @@ MYELON_API int myelon_waitset_add_process(struct myelon_waitset *ws, pid_t pid, 
 MYELON_API int myelon_waitset_add_pidfd(struct myelon_waitset *ws, int pidfd, myelon_event_fn fn,
                                         void *user);
 /** Level triggered. @p events: EPOLLIN, EPOLLOUT (sys/epoll.h). The descriptor stays the caller's:
- * remove it before it is closed. @return also -EPERM (a file that cannot be polled), -EBADF. */
+ * remove it before it is closed. @return also -EPERM (a file that cannot be polled), -EBADF, -EEXIST (it is in
+ * the set already: ask for both events at once). */
 MYELON_API int myelon_waitset_add_fd(struct myelon_waitset *ws, int fd, uint32_t events,
                                      myelon_event_fn fn, void *user);
 MYELON_API int myelon_waitset_set_fd(struct myelon_waitset *ws, int id, uint32_t events);

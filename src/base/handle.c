@@ -169,6 +169,17 @@ int mye_fork_register(int fd)
 	          : 0;
 }
 
+bool mye_fork_keeps(int fd)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < top && !found; i++)
+		found = table[i] == fd + 1;
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
 void mye_fork_close(int fd)
 {
 	unsigned int i;

@@ -11,6 +11,7 @@
 #ifndef MYE_BASE_HANDLE_H
 #define MYE_BASE_HANDLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,8 @@ int mye_fork_open_dir(const char *path);
  * the table (4096) is full.
  */
 int mye_fork_register(int fd);
+/* Is @p fd a descriptor of some handle of this process? */
+bool mye_fork_keeps(int fd);
 /*
  * Unregister @p fd, give up the locks of its open file and close it; < 0 is ignored. Closing alone is
  * not enough: a mapping, or a child of fork or vfork until its exec, keeps the open file.

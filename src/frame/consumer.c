@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "frame/assembly.h"
+#include "ring/descriptor.h"
 #include "ring/ring.h"
 #include "sys/sys.h"
 
@@ -209,7 +210,9 @@ static int peek_any(struct mye_frame_consumer *fc, int64_t deadline, struct myel
 		int rc;
 
 		rc = passed > fc->seg->header.window ? mye_frame_in_time(deadline) : 0;
-		if (rc == 0)
+		if (rc < 0)
+			mye_descriptor_again(mye_consumer_of(fc->hot.ring));
+		else
 			rc = wait_frame(fc, deadline, &view, msg);
 		if (rc < 0)
 			return rc;

@@ -77,7 +77,8 @@ static void keep(struct mye_adoption *a, uint32_t index, uint32_t offer, int fd)
 /*
  * Take the descriptor out of the consumer's process. The entry is written by others: the process must
  * be of the ring's owner or ours, and what it names must be an eventfd, or a stray number would make
- * us write into whatever it is.
+ * us write into whatever it is. Named our own process, it must be a descriptor of a handle, or the application's
+ * own eventfds would be written.
  */
 static int take(const struct mye_adoption *a, const struct mye_entry *e)
 {
@@ -86,7 +87,7 @@ static int take(const struct mye_adoption *a, const struct mye_entry *e)
 	int pidfd, fd;
 	uint32_t uid;
 
-	if (number < 0)
+	if (number < 0 || (who.pid == mye_pid() && !mye_fork_keeps(number)))
 		return -EBADF;
 	pidfd = mye_pidfd_of(&who);
 	if (pidfd < 0)

@@ -61,12 +61,15 @@ static bool adopted(const struct mye_descriptor *d)
 
 static void watch_with_loop(struct mye_descriptor *d)
 {
+	/* A copy: it is checked and used, and others write it. */
+	struct mye_identity who = d->c->seg.producer->identity;
+
 	if (d->peer_fd >= 0) {
 		mye_loop_remove(d->loop, TAG_PEER);
 		mye_fork_close(d->peer_fd);
 	}
 	mye_fork_enter();
-	d->peer_fd = mye_fork_keep(mye_pidfd_of(&d->c->seg.producer->identity));
+	d->peer_fd = mye_fork_keep(mye_pidfd_of(&who));
 	mye_fork_leave();
 	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) < 0) {
 		mye_fork_close(d->peer_fd);
@@ -355,6 +358,12 @@ int mye_descriptor_arm(struct mye_consumer *c)
 	c->waiter.stats.parks++;
 	learn_cost(d, begun);
 	return rc;
+}
+
+void mye_descriptor_again(const struct mye_consumer *c)
+{
+	if (c->descriptor)
+		mye_event_poke(c->descriptor->fd);
 }
 
 void mye_descriptor_count(const struct mye_consumer *c, struct myelon_handle_stats *stats)

@@ -55,6 +55,12 @@ struct mye_descriptor {
  */
 int mye_descriptor_arm(struct mye_consumer *c);
 
+/*
+ * A call returns as if nothing were there, though it has not looked to the end: readable again, for
+ * who waits for an edge.
+ */
+void mye_descriptor_again(const struct mye_consumer *c);
+
 /* Before the handle leaves its ring. */
 void mye_descriptor_close(struct mye_consumer *c);
 

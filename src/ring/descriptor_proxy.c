@@ -33,14 +33,16 @@ static void link_ended(struct mye_handover *h)
 	producer_ended(MYE_CONTAINER(h, struct mye_descriptor, link));
 }
 
+static bool behind(const struct mye_descriptor *d)
+{
+	return __atomic_load_n(&d->c->seg.producer->hot.published, __ATOMIC_RELAXED) !=
+	       __atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) - 1;
+}
+
 bool mye_descriptor_unheard(const struct mye_descriptor *d)
 {
-	const struct mye_consumer *c = d->c;
-
-	return __atomic_load_n(&c->seg.producer->hot.published, __ATOMIC_RELAXED) !=
-	               __atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) - 1 &&
-	       __atomic_load_n(mye_consumer_bell(c), __ATOMIC_RELAXED) ==
-	               __atomic_load_n(&d->asleep_bell, __ATOMIC_RELAXED);
+	return behind(d) && __atomic_load_n(mye_consumer_bell(d->c), __ATOMIC_RELAXED) ==
+	                            __atomic_load_n(&d->asleep_bell, __ATOMIC_RELAXED);
 }
 
 /* Once a second: was a wake lost (its publisher killed or stopped), or has the producer died unseen? */
@@ -60,6 +62,9 @@ static void cap_passed(struct mye_task *t)
 			wait = MYE_NO_BARRIER_CAP_NS;
 		} else if (mye_descriptor_unheard(d)) {
 			__atomic_fetch_add(&d->caps_found, !d->denied, __ATOMIC_RELAXED);
+			poke(d);
+		} else if (behind(d)) {
+			/* It was rung, and we are slow; or raised, and its publisher stopped before the wake. */
 			poke(d);
 		} else if (!d->denied &&
 		           __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED) ==
@@ -82,10 +87,12 @@ static void unwatch(struct mye_descriptor *d)
 int mye_proxy_watch(void *arg)
 {
 	struct mye_descriptor *d = arg;
+	/* A copy: it is checked and used, and others write it. */
+	struct mye_identity who = d->c->seg.producer->identity;
 
 	unwatch(d);
 	mye_fork_enter();
-	d->watch_fd = mye_fork_keep(mye_pidfd_of(&d->c->seg.producer->identity));
+	d->watch_fd = mye_fork_keep(mye_pidfd_of(&who));
 	mye_fork_leave();
 	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
 		unwatch(d);

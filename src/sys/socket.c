@@ -125,10 +125,11 @@ ssize_t mye_socket_receive(int sock, void *buf, size_t cap, int *fd)
 {
 	struct iovec iov = {.iov_base = buf, .iov_len = cap};
 	union control control = {{0}};
+	/* Not CMSG_SPACE: its padding is room for a second one, which nobody would close. */
 	struct msghdr msg = {.msg_iov = &iov,
 	                     .msg_iovlen = 1,
 	                     .msg_control = control.room,
-	                     .msg_controllen = sizeof(control.room)};
+	                     .msg_controllen = CMSG_LEN(sizeof(int))};
 	struct cmsghdr *c;
 	ssize_t n;
 

@@ -275,24 +275,26 @@ static int knock(const char *path)
 	return fd;
 }
 
-static void send_rubbish(int fd, size_t bytes, int attached)
+/* With @p n times @p attached. */
+static void send_rubbish(int fd, size_t bytes, int attached, unsigned int n)
 {
 	unsigned char junk[256];
 	struct iovec iov = {.iov_base = junk, .iov_len = bytes};
-	char room[CMSG_SPACE(sizeof(int))] = {0};
+	char room[CMSG_SPACE(2 * sizeof(int))] = {0};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	memset(junk, 0xa5, sizeof(junk));
-	if (attached >= 0) {
+	if (n > 0) {
+		const int both[] = {attached, attached};
 		struct cmsghdr *c;
 
 		m.msg_control = room;
-		m.msg_controllen = sizeof(room);
+		m.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&m);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &attached, sizeof(attached));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), both, n * sizeof(int));
 	}
 	sendmsg(fd, &m, MSG_NOSIGNAL);
 }
@@ -328,8 +330,8 @@ Test(descriptor_mp, rubbish_silence_and_crowds_at_the_socket_disturb_nobody, .ti
 	for (int i = 0; i < 50; i++) {
 		int fd = knock(path), junk = eventfd(0, EFD_CLOEXEC);
 
-		send_rubbish(fd, 40, i % 3 ? junk : -1);
-		send_rubbish(fd, (size_t)i % 3 * 100, -1);
+		send_rubbish(fd, 40, junk, (unsigned int)i % 3);
+		send_rubbish(fd, (size_t)i % 3 * 100, -1, 0);
 		close(junk);
 		if (i % 2)
 			close(fd);

@@ -383,6 +383,75 @@ Test(descriptor, of_a_framed_consumer_tells_of_messages)
 	}
 }
 
+struct long_send {
+	struct myelon_frame_producer *p;
+	int times;
+	int rc;
+};
+
+#define LONG_BYTES (1u << 20)
+
+static void *send_long(void *arg)
+{
+	struct long_send *s = arg;
+	void *bytes = calloc(1, LONG_BYTES);
+
+	for (int i = 0; i < s->times && s->rc == 0; i++)
+		s->rc = myelon_frame_send(s->p, bytes, LONG_BYTES, 1, kit_deadline(30));
+	free(bytes);
+	return NULL;
+}
+
+/* A call that gives up on a message which is still coming has not seen the end: there must be an edge. */
+static void read_long_by_edges(struct long_send *s, struct myelon_frame_consumer *c, int fd)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLET};
+	int ep = epoll_create1(EPOLL_CLOEXEC), rc;
+	struct myelon_message m;
+
+	cr_assert_eq(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e), 0);
+	for (int got = 0; got < s->times;) {
+		rc = epoll_wait(ep, &e, 1, HANG_MS);
+		if (rc < 0 && errno == EINTR)
+			continue;
+		cr_assert_eq(rc, 1, "no edge after message %d", got);
+		while ((rc = myelon_frame_peek(c, MYELON_TRY, &m)) > 0) {
+			cr_assert_eq(m.len, LONG_BYTES);
+			cr_assert_eq(myelon_frame_release(c, 1), 0);
+			got++;
+		}
+		cr_assert_eq(rc, -EAGAIN, "%s", myelon_last_error());
+	}
+	close(ep);
+}
+
+Test(descriptor, tells_edge_triggered_loops_of_messages_longer_than_the_ring, .timeout = 120)
+{
+	EACH_ENGINE(e)
+	{
+		struct long_send s = {.times = 4};
+		struct myelon_frame_consumer *c;
+		char name[KIT_NAME];
+		pthread_t thread;
+		int fd;
+
+		kit_ring_name(name, "fd");
+		cr_assert_eq(myelon_frame_producer_create(
+				     &s.p, name, &MYELON_RING_OPTS(.slot_size = 64, .window = 256)),
+		             0);
+		cr_assert_eq(myelon_frame_consumer_attach(&c, name, NULL), 0);
+		fd = myelon_consumer_fd(myelon_frame_consumer_ring(c),
+		                        &MYELON_FD_OPTS(.engine = e));
+		cr_assert_geq(fd, 0);
+		cr_assert_eq(pthread_create(&thread, NULL, send_long, &s), 0);
+		read_long_by_edges(&s, c, fd);
+		cr_assert_eq(pthread_join(thread, NULL), 0);
+		cr_assert_eq(s.rc, 0);
+		myelon_frame_consumer_close(c);
+		myelon_frame_producer_close(s.p);
+	}
+}
+
 Test(descriptor, the_engine_is_chosen_by_option_and_environment_and_shown)
 {
 	struct myelon_consumer *other;

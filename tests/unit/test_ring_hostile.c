@@ -2,7 +2,11 @@
 /* Shared words that hold anything: nobody crashes, hangs or overwrites what is not read. */
 #include "ring_kit.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "ring/ring.h"
 
@@ -356,4 +360,63 @@ Test(evicted, tombstone_is_acknowledged_by_closing)
 	cr_assert_eq(ring_fill(p), 8);
 	ring_pull(c, 8, 8);
 	ring_close(p, c);
+}
+
+Test(descriptor, an_eventfd_of_the_application_is_not_written_for_an_entry_that_names_it)
+{
+	char name[KIT_NAME];
+	struct myelon_producer *p = ring_make(name, SMALL());
+	struct myelon_consumer *c = ring_join(name, NULL);
+	struct mye_shared_page *sh = mye_producer_of(p)->seg.shared;
+	int own = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct mye_entry *e = entry_of(c);
+	uint64_t count;
+
+	cr_assert_geq(own, 0);
+	e->slow.wake_fd = own;
+	__atomic_store_n(&e->slow.offer, 7, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->slow.armed, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&sh->park.parked, MYE_PARKED_FD, __ATOMIC_SEQ_CST);
+	cr_ok(ring_push(p, 1));
+	cr_assert_eq(e->slow.armed, 0, "the entry was looked at");
+	cr_assert_eq(read(own, &count, sizeof(count)), -1);
+	close(own);
+	myelon_consumer_close(c);
+	myelon_producer_close(p);
+}
+
+/* The flag taken and the bell raised, but not yet woken: as if it were stopped in between. */
+static void publish_half(struct myelon_producer *p)
+{
+	struct mye_shared_page *sh = mye_producer_of(p)->seg.shared;
+
+	__atomic_store_n(&sh->park.parked, 0, __ATOMIC_SEQ_CST);
+	cr_ok(ring_push(p, 1));
+	__atomic_fetch_add(&sh->bell.doorbell, 1, __ATOMIC_SEQ_CST);
+}
+
+Test(descriptor, a_publisher_stopped_before_it_wakes_leaves_no_descriptor_asleep, .timeout = 60)
+{
+	const enum myelon_engine engines[] = {MYELON_ENGINE_PROXY, MYELON_ENGINE_DIRECT};
+
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+		char name[KIT_NAME];
+		struct myelon_producer *p =
+			ring_make(name, &MYELON_RING_OPTS(.slot_size = 64, .window = 64));
+		struct myelon_consumer *c = ring_join(name, NULL);
+		struct pollfd ready = {.events = POLLIN};
+		struct myelon_view v;
+
+		ready.fd = myelon_consumer_fd(c, &MYELON_FD_OPTS(.engine = engines[i]));
+		cr_assert_geq(ready.fd, 0);
+		cr_assert_eq(myelon_peek(c, 1, MYELON_TRY, &v), -EAGAIN);
+		usleep(100000); /* the keeper sleeps by then, or hears the bell and the test proves less */
+		publish_half(p);
+		while (poll(&ready, 1, 20000) < 0)
+			cr_assert_eq(errno, EINTR);
+		cr_assert(ready.revents, "%s", myelon_engine_name(engines[i]));
+		cr_assert_eq(myelon_peek(c, 1, MYELON_TRY, &v), 1);
+		myelon_consumer_close(c);
+		myelon_producer_close(p);
+	}
 }
