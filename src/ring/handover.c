@@ -275,9 +275,12 @@ static int begin(void *arg)
 static int end(void *arg)
 {
 	struct mye_handover_server *s = arg;
+	struct client *c, *next;
 
-	while (s->clients)
-		drop_client(s->clients);
+	for (c = s->clients; c; c = next) {
+		next = c->next;
+		drop_client(c);
+	}
 	mye_task_end(&s->task);
 	return 0;
 }
