@@ -30,9 +30,14 @@ struct sleeper {
 	_Alignas(128) _Atomic uint64_t up; /* ticks when it ran again */
 };
 
+/* In a line of its own. */
+struct word {
+	_Alignas(128) _Atomic uint32_t value;
+};
+
 struct shared {
-	_Alignas(128) _Atomic uint32_t word;  /* number of the wake */
-	_Alignas(128) _Atomic uint32_t ready; /* sleepers about to sleep, all wakes together */
+	struct word word;  /* number of the wake */
+	struct word ready; /* sleepers about to sleep, all wakes together */
 	struct sleeper sleeper[BENCH_ROLES_MAX];
 	struct bench_series call, last;
 };
@@ -133,10 +138,10 @@ static int write_all(const struct fanout_run *r)
 static int wake(struct fanout_run *r, uint32_t number)
 {
 	/* Release: pairs with the sleepers' acquire. */
-	atomic_store_explicit(&r->shared->word, number, memory_order_release);
+	atomic_store_explicit(&r->shared->word.value, number, memory_order_release);
 	switch (r->by) {
 	case BENCH_BY_FUTEX:
-		bench_futex_wake(&r->shared->word);
+		bench_futex_wake(&r->shared->word.value);
 		return 0;
 	case BENCH_BY_WRITES:
 		return write_all(r);
@@ -172,7 +177,7 @@ static int play_waker(struct fanout_run *r, struct bench_role *me)
 		uint64_t t0, t1;
 
 		/* Acquire: pairs with the release in play_sleeper(). */
-		while (atomic_load_explicit(&r->shared->ready, memory_order_acquire) <
+		while (atomic_load_explicit(&r->shared->ready.value, memory_order_acquire) <
 		       i * r->sleepers)
 			nanosleep(&asleep, NULL);
 		nanosleep(&asleep, NULL);
@@ -207,8 +212,8 @@ static int sleep_once(struct fanout_run *r, unsigned int index, uint32_t number)
 
 	if (r->by == BENCH_BY_FUTEX) {
 		/* Acquire: pairs with the release in wake(). */
-		while (atomic_load_explicit(&r->shared->word, memory_order_acquire) < number)
-			bench_futex_wait(&r->shared->word, number - 1);
+		while (atomic_load_explicit(&r->shared->word.value, memory_order_acquire) < number)
+			bench_futex_wait(&r->shared->word.value, number - 1);
 		return 0;
 	}
 	while (poll(&p, 1, -1) < 0)
@@ -223,7 +228,7 @@ static int play_sleeper(struct fanout_run *r, struct bench_role *me, unsigned in
 
 	for (uint32_t i = 1; i <= WAKES; i++) {
 		/* Release: pairs with the waker's acquire. */
-		atomic_fetch_add_explicit(&r->shared->ready, 1, memory_order_release);
+		atomic_fetch_add_explicit(&r->shared->ready.value, 1, memory_order_release);
 		if (sleep_once(r, role - 1, i) < 0)
 			return bench_fail(me, "no sleep: %s", strerror(errno));
 		atomic_store_explicit(up, bench_ticks_ordered(), memory_order_release);

@@ -17,16 +17,16 @@
 #include "wait/keeper.h"
 
 struct mye_descriptor {
-	enum myelon_engine engine; /* URING, DIRECT or PROXY: as chosen */
 	struct mye_consumer *c;
+	enum myelon_engine engine; /* URING, DIRECT or PROXY: as chosen */
 	int fd;      /* what the user waits for; the loop's with uring, else our eventfd */
 	int cap_fd;  /* uring: readable once a second */
 	int peer_fd; /* uring: pidfd of the producer, -1 */
 	struct mye_loop *loop;
 	uint64_t watched_epoch; /* whose producer peer_fd, or the keeper, watches */
-	bool watched;
 	uint64_t refused_epoch; /* in which the handover by socket was tried */
 	uint32_t offer;
+	bool watched;
 
 	/* Looking for a while before arming, where that brings something. */
 	int64_t armed_ns; /* when it was armed last */

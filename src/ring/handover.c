@@ -242,7 +242,10 @@ static void listen_again(struct mye_task *t)
 	struct mye_handover_server *s = MYE_CONTAINER(t, struct mye_handover_server, task);
 
 	mye_task_end(t);
-	mye_task_fd(t, s->fd, EPOLLIN);
+	if (mye_task_fd(t, s->fd, EPOLLIN) < 0) {
+		t->deadline = mye_now() + SPEAK_NS;
+		mye_task_timer(t);
+	}
 }
 
 /* Only the producer has this name, and its lock: what lies there is of a dead one. */
@@ -272,9 +275,12 @@ static int begin(void *arg)
 static int end(void *arg)
 {
 	struct mye_handover_server *s = arg;
+	struct client *c, *next;
 
-	while (s->clients)
-		drop_client(s->clients);
+	for (c = s->clients; c; c = next) {
+		next = c->next;
+		drop_client(c);
+	}
 	mye_task_end(&s->task);
 	return 0;
 }
@@ -293,6 +299,27 @@ static int open_socket(struct mye_handover_server *s)
 	                myelon_strerror(s->fd));
 }
 
+static void close_socket(struct mye_handover_server *s)
+{
+	char name[MYE_SOCKET_NAME];
+
+	mye_socket_name(name, s->seg->header.nonce);
+	mye_unlink_at(s->seg->dir_fd, name);
+	mye_fork_close(s->fd);
+}
+
+static int serve(struct mye_handover_server *s)
+{
+	int rc = mye_keeper_hold();
+
+	if (rc < 0)
+		return rc;
+	rc = mye_keeper_call(begin, s);
+	if (rc < 0)
+		mye_keeper_drop();
+	return rc;
+}
+
 int mye_handover_serve(struct mye_handover_server **out, struct mye_adoption *a,
                        const struct mye_segment *seg)
 {
@@ -306,11 +333,9 @@ int mye_handover_serve(struct mye_handover_server **out, struct mye_adoption *a,
 	s->max = seg->header.max_consumers + CLIENTS_MAX;
 	rc = open_socket(s);
 	if (rc == 0) {
-		rc = mye_keeper_hold();
-		if (rc == 0)
-			rc = mye_keeper_call(begin, s);
+		rc = serve(s);
 		if (rc < 0)
-			mye_fork_close(s->fd);
+			close_socket(s);
 	}
 	if (rc < 0) {
 		free(s);
@@ -322,14 +347,10 @@ int mye_handover_serve(struct mye_handover_server **out, struct mye_adoption *a,
 
 void mye_handover_stop(struct mye_handover_server *s)
 {
-	char name[MYE_SOCKET_NAME];
-
 	if (!s)
 		return;
 	mye_keeper_call(end, s);
 	mye_keeper_drop();
-	mye_socket_name(name, s->seg->header.nonce);
-	mye_unlink_at(s->seg->dir_fd, name);
-	mye_fork_close(s->fd);
+	close_socket(s);
 	free(s);
 }

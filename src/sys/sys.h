@@ -238,11 +238,11 @@ uint64_t mye_start_ticks(uint32_t pid);
 /* Inode of our pid namespace; 0: unknown. */
 uint64_t mye_pid_namespace(void);
 
-/* A timer as a descriptor (timer.c): readable from @p at on (absolute; INT64_MAX: never). Setting it
+/* A timer as a descriptor (timer.c): readable from @p first on (absolute; INT64_MAX: never). Setting it
  * anew makes it unreadable. */
 int mye_timerfd_create(void);
 /* @p period: again every so many ns, 0: once. */
-int mye_timerfd_set(int fd, int64_t at, int64_t period);
+int mye_timerfd_set(int fd, int64_t first, int64_t period);
 void mye_timerfd_clear(int fd); /* not readable any more, until the next time */
 
 /* An eventfd (event.c), not blocking. Poke makes it readable (async-signal-safe); drain makes it not

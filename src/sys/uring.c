@@ -43,6 +43,20 @@ static int has_futex(struct io_uring *ring)
 	return answer < 0 ? answer : 0;
 }
 
+/*
+ * For ThreadSanitizer only: liburing maps and unmaps by system calls that it does not see, so a ring at
+ * the place of one that another thread closed looks like the same memory. The kernel orders the two.
+ */
+static uint32_t unmapped;
+
+static void unmap(struct mye_uring *r)
+{
+	/* Release: pairs with the acquire in mye_uring_open(). */
+	__atomic_fetch_add(&unmapped, 1, __ATOMIC_RELEASE);
+	io_uring_queue_exit(&r->ring);
+	free(r);
+}
+
 int mye_uring_open(struct mye_uring **out, int event_fd)
 {
 	struct io_uring_params params = {
@@ -58,14 +72,15 @@ int mye_uring_open(struct mye_uring **out, int event_fd)
 		free(r);
 		return rc;
 	}
+	/* Acquire: pairs with the release in unmap(), which came before its place was free. */
+	(void)__atomic_load_n(&unmapped, __ATOMIC_ACQUIRE);
 	rc = io_uring_ring_dontfork(&r->ring);
 	if (rc == 0)
 		rc = has_futex(&r->ring);
 	if (rc == 0 && event_fd >= 0)
 		rc = io_uring_register_eventfd(&r->ring, event_fd);
 	if (rc < 0) {
-		io_uring_queue_exit(&r->ring);
-		free(r);
+		unmap(r);
 		return rc;
 	}
 	*out = r;
@@ -77,8 +92,7 @@ int mye_uring_close(struct mye_uring *r)
 	int fd = r->ring.ring_fd;
 
 	r->ring.ring_fd = -1;
-	io_uring_queue_exit(&r->ring);
-	free(r);
+	unmap(r);
 	return fd;
 }
 
