@@ -20,8 +20,8 @@ enum myelon_log_level {
 	MYELON_LOG_INFO = 2,
 };
 
-/** Called on the thread that noticed; must not call back into the handle it
- * reports about. */
+/** Called on the thread that noticed, which may be the keeper's (keeper.h); must not call the library,
+ * nor wait for a lock that somebody holds while calling it. */
 typedef void (*myelon_log_fn)(void *ctx, enum myelon_log_level level, const char *message);
 
 /** Set the process-wide hook (NULL: none). Set it before the handles are

@@ -122,7 +122,7 @@ MYELON_API int myelon_waitset_add_process(struct myelon_waitset *ws, pid_t pid, 
 MYELON_API int myelon_waitset_add_pidfd(struct myelon_waitset *ws, int pidfd, myelon_event_fn fn,
                                         void *user);
 /** Level triggered. @p events: EPOLLIN, EPOLLOUT (sys/epoll.h). The descriptor stays the caller's:
- * remove it before it is closed. @return also -EPERM (a file that cannot be polled), -EBADF, -EEXIST (it is in
+ * remove it before it is closed. @return also -EPERM (a file that cannot be polled; with io_uring a device like /dev/null is just always ready), -EBADF, -EEXIST (it is in
  * the set already: ask for both events at once). */
 MYELON_API int myelon_waitset_add_fd(struct myelon_waitset *ws, int fd, uint32_t events,
                                      myelon_event_fn fn, void *user);
@@ -135,8 +135,7 @@ MYELON_API int myelon_waitset_remove(struct myelon_waitset *ws, int id);
  * Wait until something is ready; no callback is called.
  * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
  * @return how many @p events were filled in, at most @p max; 0: the deadline passed, or with
- * MYELON_TRY nothing is ready; -ECANCELED (myelon_waitset_wake() was called); -EINVAL; -EPERM;
- * -EFAULT (the control file of a ring was truncated).
+ * MYELON_TRY nothing is ready; -ECANCELED (myelon_waitset_wake() was called); -EINVAL; -EPERM.
  */
 MYELON_API int myelon_waitset_wait(struct myelon_waitset *ws, struct myelon_event *events, int max,
                                    int64_t deadline);

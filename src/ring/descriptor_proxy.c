@@ -115,12 +115,16 @@ int mye_proxy_begin(void *arg)
 	d->peer = (struct mye_task){.ready = peer_ended, .deadline = MYELON_FOREVER};
 	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
 	d->link.ended = link_ended;
-	rc = mye_task_bell(&d->bell, mye_consumer_bell(d->c), d->fd);
-	if (rc < 0)
-		return rc;
-	mye_task_timer(&d->cap);
+	/* First: a thread that the loop may start for the bell runs there, too. */
 	if (mye_keeper_is_thread())
 		mye_keeper_cpu_serve(d->c->waiter.pinned, true);
+	rc = mye_task_bell(&d->bell, mye_consumer_bell(d->c), d->fd);
+	if (rc < 0) {
+		if (mye_keeper_is_thread())
+			mye_keeper_cpu_serve(d->c->waiter.pinned, false);
+		return rc;
+	}
+	mye_task_timer(&d->cap);
 	__atomic_fetch_add(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
 	return mye_proxy_watch(d);
 }

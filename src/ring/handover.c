@@ -182,15 +182,17 @@ static void client_silent(struct mye_task *t)
 	refuse(MYE_CONTAINER(t, struct client, task), "it said nothing");
 }
 
-/* Who may write the control file may sleep on a descriptor. */
+/*
+ * Not the group of a ring that has one: who gives a descriptor can make a write to it block, and the
+ * write is made in publish(). Others are woken by their keepers.
+ */
 static bool welcome(const struct mye_handover_server *s, int fd)
 {
 	uint32_t uid, gid;
 
 	if (mye_socket_peer(fd, &uid, &gid) < 0)
 		return false;
-	return uid == s->seg->owner || uid == mye_euid() || uid == 0 ||
-	       (s->seg->header.flags & MYELON_F_GROUP);
+	return uid == s->seg->owner || uid == mye_euid() || uid == 0;
 }
 
 static void admit(struct mye_handover_server *s, int fd)
@@ -251,8 +253,7 @@ static void listen_again(struct mye_task *t)
 /* Only the producer has this name, and its lock: what lies there is of a dead one. */
 static int bind_name(const struct mye_segment *seg, const char *name)
 {
-	mode_t mode = seg->header.flags & MYELON_F_GROUP ? 0660 : 0600;
-	int fd = mye_socket_listen(seg->dir_fd, name, mode);
+	int fd = mye_socket_listen(seg->dir_fd, name, 0600);
 	struct stat st;
 
 	if (fd != -EADDRINUSE)
@@ -260,7 +261,7 @@ static int bind_name(const struct mye_segment *seg, const char *name)
 	if (mye_stat_at(seg->dir_fd, name, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 	    mye_unlink_at(seg->dir_fd, name) < 0)
 		return -EADDRINUSE;
-	return mye_socket_listen(seg->dir_fd, name, mode);
+	return mye_socket_listen(seg->dir_fd, name, 0600);
 }
 
 static int begin(void *arg)

@@ -210,7 +210,6 @@ static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
 	__atomic_store_n(&e->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.parked, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);
 	mye_point();
 }
 

@@ -445,12 +445,10 @@ static int service(struct keeper *k, int64_t deadline)
 	mye_loop_listen(k->loop);
 	do {
 		n = turn(k, done ? MYELON_TRY : deadline);
-		if (n < 0)
-			return n;
-		done += n;
+		done += n > 0 ? n : 0;
 	} while (n > 0);
 	ready_for_poll(k);
-	return done;
+	return n < 0 && !done ? n : done;
 }
 
 int myelon_keeper_service(int64_t deadline)

@@ -5,9 +5,7 @@
  * listening. Words are touched under the lock only, so that a word that was removed is not used.
  */
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include <myelon/error.h>
@@ -17,7 +15,6 @@
 #include "wait/loop_engine.h"
 
 #define WORDS (MYE_FUTEX_WAITV_MAX - 1)
-#define STACK_BYTES 131072
 #define LOOK_NS 10000000
 
 struct mye_loop_helper {
@@ -101,25 +98,6 @@ static void raise_control(struct mye_loop_helper *h)
 	mye_futex_wake_all(&h->control);
 }
 
-static int start_thread(struct mye_loop_helper *h)
-{
-	size_t stack = STACK_BYTES > PTHREAD_STACK_MIN ? STACK_BYTES : (size_t)PTHREAD_STACK_MIN;
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int rc = pthread_attr_init(&attr);
-
-	if (rc)
-		return -rc;
-	pthread_attr_setstacksize(&attr, stack);
-	sigfillset(&all);
-	/* Signals are the application's: its threads shall get them. */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&h->thread, &attr, run, h);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return -rc;
-}
-
 /* With its first word in it. */
 static int start(struct mye_loop *l, struct mye_loop_item *it)
 {
@@ -132,7 +110,7 @@ static int start(struct mye_loop *l, struct mye_loop_item *it)
 		h->poked = &l->poked;
 		h->item[h->count] = it;
 		h->word[h->count++] = (struct mye_futex){it->word, it->value};
-		rc = start_thread(h);
+		rc = mye_thread_start(&h->thread, run, h);
 	}
 	if (rc < 0) {
 		free(h);

@@ -350,6 +350,9 @@ static int sleep_on_set(struct mye_loop *l, int64_t deadline, struct mye_loop_ev
 {
 	if (l->queue.first && enter(l, MYELON_TRY, false) == MYE_LOOP_GIVE_UP)
 		return MYE_LOOP_GIVE_UP;
+	/* The kernel had no memory for some: look at them again soon. */
+	if (l->queue.first)
+		mye_event_poke(l->event_fd);
 	return mye_loop_set_sleep(l, deadline, events, max, drain_and_report);
 }
 
