@@ -116,17 +116,24 @@ static void free_automatic(const struct mye_segment *seg, const struct victim *v
 /* The lock of the entry is ours. @return as strike(), or -EAGAIN: it is another one's by now. */
 static int strike_dead(const struct mye_segment *seg, const char *id, struct victim *v)
 {
-	int rc;
+	int rc = 0;
 
 	if (!is_of(seg, v->index, id, &v->word))
 		return -EAGAIN;
-	if (!gates(v->word))
-		return 0;
-	__atomic_store_n(&seg->entries[v->index].slow.released_ns, mye_realtime(),
-	                 __ATOMIC_RELAXED);
-	rc = strike(seg, v);
+	if (gates(v->word)) {
+		__atomic_store_n(&seg->entries[v->index].slow.released_ns, mye_realtime(),
+		                 __ATOMIC_RELAXED);
+		rc = strike(seg, v);
+	}
 	free_automatic(seg, v);
 	return rc;
+}
+
+/* Nothing is left to be done. An automatic place may still be to be freed: its evictor was killed. */
+static bool settled(const struct mye_segment *seg, const struct victim *v)
+{
+	return !gates(v->word) &&
+	       !__atomic_load_n(&seg->entries[v->index].slow.automatic, __ATOMIC_RELAXED);
 }
 
 static int lives(const struct mye_segment *seg, const struct victim *v, const char *id)
@@ -144,7 +151,7 @@ static int evict(const struct mye_segment *seg, const char *id, bool force)
 		struct victim v;
 		int rc = find(seg, id, &v);
 
-		if (rc < 0 || !gates(v.word))
+		if (rc < 0 || settled(seg, &v))
 			return rc;
 		rc = mye_role_take(seg, MYE_LOCK_ENTRY(v.index));
 		if (rc == 0) {
@@ -154,6 +161,8 @@ static int evict(const struct mye_segment *seg, const char *id, bool force)
 				return rc;
 		} else if (rc != -EBUSY) {
 			return rc;
+		} else if (!gates(v.word)) {
+			return 0;
 		} else if (force) {
 			return strike(seg, &v);
 		}
