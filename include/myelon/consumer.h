@@ -252,7 +252,7 @@ struct myelon_fd_opts {
 
 /**
  * A descriptor for an event loop (epoll, poll, select, libuv, asyncio, io_uring): readable when there
- * is something to peek, or when the producer closed or died. When it is, call peek with MYELON_TRY,
+ * is something to peek, or when the producer closed or died, or we were evicted. When it is, call peek with MYELON_TRY,
  * and release, until it returns -EAGAIN: that call clears the descriptor and arms it again. So level and edge
  * triggered loops both work. It may become readable without reason (at most about once a second while
  * nothing comes); then peek returns -EAGAIN at once.
