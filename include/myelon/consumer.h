@@ -114,7 +114,7 @@ static inline int myelon_refill_(struct myelon_consumer *c, uint32_t max, int64_
  * there is one.
  *
  * The same slots are given again until they are released. They stay intact
- * until then.
+ * until then, unless the consumer is evicted (myelon_evict()), which release tells.
  * @param max       at most this many slots (MYELON_ALL: everything there is).
  * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
  * @return the count, > 0; -EAGAIN; -ETIMEDOUT; -EPIPE, -EOWNERDEAD (only when
@@ -149,7 +149,8 @@ static inline int myelon_peek(struct myelon_consumer *c, uint32_t max, int64_t d
  * Give the first @p n slots of the last peek back to the producer.
  *
  * @return 0; -ESTALE: evicted meanwhile, what was read since peek may have been
- * overwritten and is not to be trusted; -EINVAL (n is 0 or more than was
+ * overwritten and is not to be trusted: close and attach again, the id goes on behind the last
+ * release that returned 0 and is told what it lost; -EINVAL (n is 0 or more than was
  * peeked); -EPERM.
  */
 __attribute__((warn_unused_result)) static inline int myelon_release(struct myelon_consumer *c,
@@ -158,6 +159,11 @@ __attribute__((warn_unused_result)) static inline int myelon_release(struct myel
 	int64_t target;
 
 	if (__builtin_expect(n - 1u >= (uint64_t)(c->held - c->next), 0))
+		return myelon_release_slow(c, n);
+	/* Acquire: pairs with the fence of an evictor; whoever read bytes written behind it sees the flag.
+	   Before the cursor: what is not to be trusted does not count as read, so it is lost for the next. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (__builtin_expect(__atomic_load_n(c->evicted, __ATOMIC_RELAXED) >= c->generation, 0))
 		return myelon_release_slow(c, n);
 	c->next += n;
 	MYELON_POINT_();
@@ -175,8 +181,6 @@ __attribute__((warn_unused_result)) static inline int myelon_release(struct myel
 	target = __atomic_load_n(c->space_target, __ATOMIC_RELAXED);
 	if (__builtin_expect(target < c->next && target >= c->next - (int64_t)n, 0))
 		myelon_consumer_wake(c);
-	if (__builtin_expect(__atomic_load_n(c->evicted, __ATOMIC_RELAXED) >= c->generation, 0))
-		return myelon_release_slow(c, 0);
 	return 0;
 }
 
@@ -248,7 +252,7 @@ struct myelon_fd_opts {
 
 /**
  * A descriptor for an event loop (epoll, poll, select, libuv, asyncio, io_uring): readable when there
- * is something to peek, or when the producer closed or died. When it is, call peek with MYELON_TRY,
+ * is something to peek, or when the producer closed or died, or we were evicted. When it is, call peek with MYELON_TRY,
  * and release, until it returns -EAGAIN: that call clears the descriptor and arms it again. So level and edge
  * triggered loops both work. It may become readable without reason (at most about once a second while
  * nothing comes); then peek returns -EAGAIN at once.

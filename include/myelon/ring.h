@@ -198,18 +198,19 @@ struct myelon_attach_opts {
 #define MYELON_ATTACH_OPTS(...)                                                                    \
 	((struct myelon_attach_opts){.size = sizeof(struct myelon_attach_opts), __VA_ARGS__})
 
-/** Options of the calls that look at names: list, describe, remove, gc. Zero
+/** Options of the calls that look at names: list, describe, remove, evict, gc. Zero
  * means default. */
 struct myelon_dir_opts {
 	uint32_t size;
-	uint32_t flags; /**< remove, gc: MYELON_F_ANY_OWNER, of no effect where one only looks;
-	                 *   remove: MYELON_F_FORCE */
+	uint32_t flags; /**< remove, evict, gc: MYELON_F_ANY_OWNER, of no effect where one only
+	                 *   looks; remove: MYELON_F_FORCE */
 	const char *hugetlb_dir;
 	const char *shm_dir;
 };
 #define MYELON_DIR_OPTS(...)                                                                       \
 	((struct myelon_dir_opts){.size = sizeof(struct myelon_dir_opts), __VA_ARGS__})
-#define MYELON_F_FORCE (1u << 8) /**< remove: take away the name of a ring that is still used */
+/** remove: take away the name of a ring that is still used; evict: also a consumer that lives */
+#define MYELON_F_FORCE (1u << 8)
 
 /** A run of slots to write. */
 struct myelon_span {
@@ -340,6 +341,24 @@ MYELON_API int myelon_ring_list(const struct myelon_dir_opts *opts, myelon_ring_
  * go on, nobody new finds it); -ENOENT; -EPERM (another owner).
  */
 MYELON_API int myelon_ring_remove(const char *name, const struct myelon_dir_opts *opts);
+
+/**
+ * Stop waiting for consumer @p id of ring @p name: its place no longer holds the producer up, and what it
+ * has not read may be overwritten. A dead one's place is freed. A living one is only evicted with
+ * MYELON_F_FORCE in @p flags: whatever it calls next, peek, release or a copying call, returns -ESTALE,
+ * and its place is given to nobody else before it closed or died. Either way the same id may attach again;
+ * it goes on behind what it released last, and is told what was lost. Other consumers notice nothing.
+ *
+ * Where it was the last one and the ring was created with MYELON_UNATTENDED_BLOCK, the producer still stops
+ * after one window. What the producer buffers for consumers to come is no consumer and cannot be evicted.
+ *
+ * Works whether the producer lives, is blocked, dead or closed; if it is killed in between, call it again.
+ * @return 1: evicted; 0: it was not waited for (it left, or had been evicted); -EBUSY: it lives, the process
+ * is in the sentence; -ENOENT: no such ring or consumer; -EACCES, -EPERM: no right to write the control file,
+ * another owner (MYELON_F_ANY_OWNER in opts->flags); -EINVAL; -EPROTO.
+ */
+MYELON_API int myelon_evict(const char *name, const char *id, uint32_t flags,
+                            const struct myelon_dir_opts *opts);
 
 /** What gc found. */
 struct myelon_gc_item {

@@ -21,6 +21,7 @@ enum cli_exit {
 	CLI_CLOSED = 6,
 	CLI_DAMAGED = 7,
 	CLI_NOT_READY = 8,
+	CLI_HELD_UP = 9,
 	CLI_SIGNAL = 128,
 };
 
@@ -29,12 +30,13 @@ enum cli_exit {
 	"  0  done\n"                                                                              \
 	"  1  failure of the system: memory, files, permissions, input or output\n"                \
 	"  2  wrong use: unknown option, bad name, value out of range\n"                           \
-	"  3  no such ring, or nobody came in the time given\n"                                    \
-	"  4  the ring name or consumer id is in use\n"                                            \
+	"  3  no such ring or consumer, or nobody came in the time given\n"                        \
+	"  4  the ring name or consumer id is in use, or its process lives\n"                      \
 	"  5  the producer died before the end of the stream\n"                                    \
 	"  6  the producer closed the ring before the end of the stream\n"                         \
 	"  7  data was lost or does not verify\n"                                                  \
 	"  8  doctor: the machine is not ready for the profile\n"                                  \
+	"  9  info --stalled: a consumer is dead or stalled\n"                                     \
 	"  130, 143  ended in order by SIGINT, SIGTERM (128 + the signal)\n"
 
 /* The options of every command, filled by args_parse(). */
@@ -75,6 +77,7 @@ int cmd_pub(int argc, char **argv);
 int cmd_sub(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_evict(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* `myelon info`: everything known of one ring and its consumers. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "info.h"
 
 static bool as_json, verify;
+static int64_t stalled_ns;
 
 static const struct arg options[] = {
 	{.name = "verify",
@@ -19,6 +21,12 @@ static const struct arg options[] = {
          .value = &verify,
          .help = "look up where each page is now; fails if not all are where they\n"
                  "were asked for"},
+	{.name = "stalled",
+         .type = ARG_DURATION,
+         .value = &stalled_ns,
+         .metavar = "TIME",
+         .help = "look twice, so far apart: who lives, holds the producer up and has\n"
+                 "not moved is stalled; fails if one is, or is dead (exit code 9)"},
 	{.name = "json", .type = ARG_FLAG, .value = &as_json, .help = "as JSON"},
 	{0},
 };
@@ -145,6 +153,7 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 
 struct table {
 	struct myelon_consumer_entry rows[MYELON_MAX_CONSUMERS];
+	bool stalled[MYELON_MAX_CONSUMERS];
 	size_t count;
 };
 
@@ -191,6 +200,10 @@ static void print_json(const struct myelon_ring_info *r, const struct table *t,
 		json_uint(&j, "index", e->index);
 		json_int(&j, "pid", e->pid);
 		json_string(&j, "state", state_name(e->state));
+		if (stalled_ns)
+			json_bool(&j, "stalled", t->stalled[i]);
+		else
+			json_null(&j, "stalled");
 		json_string(&j, "wait", wait_name(e->wait));
 		if (e->wait == MYELON_WAIT_FD)
 			json_string(&j, "engine",
@@ -266,10 +279,55 @@ static void print_consumers(const struct table *t)
 			snprintf(cpu, sizeof(cpu), "%d", e->cpu);
 		printf("%-*s  %7d  %-7s  %-11s  %-6s  %4s  %-6s  %14" PRId64 "  %10" PRIu64
 		       "  %8" PRIu64 "\n",
-		       width, e->id, e->pid, state_name(e->state),
+		       width, e->id, e->pid, t->stalled[i] ? "stalled" : state_name(e->state),
 		       entry_wait(e, wait, sizeof(wait)), e->parked ? "yes" : "no", cpu,
 		       e->gating ? "yes" : "no", e->cursor, e->lag, e->lost);
 	}
+}
+
+static bool same(const struct myelon_consumer_entry *a, const struct myelon_consumer_entry *b)
+{
+	return a->index == b->index && a->pid == b->pid && strcmp(a->id, b->id) == 0;
+}
+
+static bool behind(const struct myelon_consumer_entry *e)
+{
+	return e->state == MYELON_PEER_ALIVE && e->gating && e->lag > 0;
+}
+
+/* Mark in @now who has not moved since @before. @return how many are stalled or dead. */
+static unsigned int find_stalled(const struct table *before, struct table *now)
+{
+	unsigned int found = 0;
+
+	for (size_t i = 0; i < now->count; i++) {
+		const struct myelon_consumer_entry *e = &now->rows[i];
+
+		for (size_t k = 0; k < before->count; k++)
+			now->stalled[i] |= same(&before->rows[k], e) && behind(e) &&
+			                   behind(&before->rows[k]) &&
+			                   before->rows[k].cursor == e->cursor;
+		found += now->stalled[i] || e->state == MYELON_PEER_DEAD;
+	}
+	return found;
+}
+
+static void rest(int64_t ns)
+{
+	struct timespec left = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = ns % 1000000000};
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+/* The first look, and the time to the second. @return 0 or negative. */
+static int look_first(const char *name, const struct myelon_dir_opts *o, struct table *first)
+{
+	int rc = stalled_ns ? myelon_ring_consumers(name, o, add_row, first) : 0;
+
+	if (rc == 0 && stalled_ns)
+		rest(stalled_ns);
+	return rc;
 }
 
 /* Pages not where they were asked for, with @info as it is now; or negative. */
@@ -293,40 +351,61 @@ static int look_up(const char *name, const struct myelon_dir_opts *o, struct mye
 	return rc;
 }
 
-int cmd_info(int argc, char **argv)
+static int report(const char *name, const struct myelon_dir_opts *o, struct table *first,
+                  struct table *table)
 {
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
+	int rc = look_first(name, o, first), wrong = 0;
+	unsigned int held_up = 0;
+
+	if (rc == 0)
+		rc = myelon_ring_describe(name, o, &info);
+	if (rc == 0 && verify)
+		rc = wrong = look_up(name, o, &info);
+	if (rc >= 0)
+		rc = myelon_ring_consumers(name, o, add_row, table);
+	if (rc < 0)
+		return cli_library_error(rc);
+	if (stalled_ns)
+		held_up = find_stalled(first, table);
+	if (as_json) {
+		print_json(&info, table, o);
+	} else {
+		print_ring(&info);
+		print_consumers(table);
+		print_advice(&info, table, o);
+	}
+	rc = cli_finish(CLI_OK);
+	if (rc == CLI_OK && wrong > 0)
+		return cli_error(CLI_FAILURE, "info: %d pages are not where they were asked for",
+		                 wrong);
+	if (rc == CLI_OK && held_up > 0)
+		return cli_error(CLI_HELD_UP,
+		                 "info: %u consumers of %s are dead or stalled: start them again "
+		                 "under the same id, or see 'myelon help evict'",
+		                 held_up, name);
+	return rc;
+}
+
+int cmd_info(int argc, char **argv)
+{
 	struct myelon_dir_opts o;
-	struct table *table;
+	struct table *tables; /* the first look's, and the one that is shown */
 	char **operands;
-	int rc, wrong = 0;
+	int rc;
 
 	rc = args_parse(&spec, argc, argv, &operands);
 	if (rc != ARGS_RUN)
 		return rc;
-	table = calloc(1, sizeof(*table));
-	if (!table)
+	if (stalled_ns < 0 || stalled_ns == MYELON_FOREVER)
+		return cli_error(CLI_USAGE,
+		                 "info: --stalled takes the time between the two looks, such as "
+		                 "250ms");
+	tables = calloc(2, sizeof(*tables));
+	if (!tables)
 		return cli_error(CLI_FAILURE, "out of memory");
 	o = MYELON_DIR_OPTS(.hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
-	rc = myelon_ring_describe(operands[0], &o, &info);
-	if (rc == 0 && verify)
-		rc = wrong = look_up(operands[0], &o, &info);
-	if (rc >= 0)
-		rc = myelon_ring_consumers(operands[0], &o, add_row, table);
-	if (rc < 0) {
-		rc = cli_library_error(rc);
-	} else if (as_json) {
-		print_json(&info, table, &o);
-		rc = cli_finish(CLI_OK);
-	} else {
-		print_ring(&info);
-		print_consumers(table);
-		print_advice(&info, table, &o);
-		rc = cli_finish(CLI_OK);
-	}
-	free(table);
-	if (rc == CLI_OK && wrong > 0)
-		return cli_error(CLI_FAILURE, "info: %d pages are not where they were asked for",
-		                 wrong);
+	rc = report(operands[0], &o, &tables[0], &tables[1]);
+	free(tables);
 	return rc;
 }

@@ -17,6 +17,7 @@ static const struct command {
 	{"sub", cmd_sub, "write what comes over a ring to stdout"},
 	{"ls", cmd_ls, "list the rings"},
 	{"info", cmd_info, "describe one ring and its consumers"},
+	{"evict", cmd_evict, "stop waiting for a dead consumer, or a living one"},
 	{"rm", cmd_rm, "remove rings that nobody uses"},
 	{"gc", cmd_gc, "remove what killed processes left behind"},
 	{"doctor", cmd_doctor, "check whether this machine is ready for a deployment"},

@@ -98,6 +98,16 @@ int myelon_frame_consumer_limit(struct myelon_frame_consumer *hot, size_t bytes)
 	return 0;
 }
 
+/* Were we evicted? Then what was read before this is perhaps not what was sent. */
+static bool evicted(const struct mye_frame_consumer *fc)
+{
+	const struct myelon_consumer *ring = fc->hot.ring;
+
+	/* Acquire: pairs with the fence of an evictor, as in myelon_release(). */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(ring->evicted, __ATOMIC_RELAXED) >= ring->generation;
+}
+
 /* Wait for a frame. A message that is open ends with its producer. */
 static int wait_frame(struct mye_frame_consumer *fc, int64_t deadline, struct myelon_view *view,
                       struct myelon_message *msg)
@@ -226,6 +236,9 @@ static int peek_any(struct mye_frame_consumer *fc, int64_t deadline, struct myel
 			       sizeof(total));
 			fault = mye_frame_check_total(total, &fc->hot.limits);
 		}
+		/* Overwritten, the header is no lie and no cut. */
+		if (evicted(fc))
+			return myelon_release_slow(fc->hot.ring, 0);
 		if (fault != MYE_FRAME_SOUND)
 			return pass_lie(fc, &view, &h, total, fault, msg);
 		take = mye_assembly_take(&fc->whole, &h);
@@ -323,12 +336,8 @@ int myelon_frame_peek_batch(struct myelon_frame_consumer *hot, struct myelon_mes
 /* A message that was put together: its slots went back meanwhile, only the verdict is left. */
 static int release_assembled(struct mye_frame_consumer *fc)
 {
-	struct myelon_consumer *ring = fc->hot.ring;
-
 	fc->whole.state = MYE_ASSEMBLY_IDLE;
-	if (__atomic_load_n(ring->evicted, __ATOMIC_RELAXED) >= ring->generation)
-		return myelon_release_slow(ring, 0);
-	return 0;
+	return evicted(fc) ? myelon_release_slow(fc->hot.ring, 0) : 0;
 }
 
 int myelon_frame_release_slow(struct myelon_frame_consumer *hot, uint32_t n)

@@ -174,19 +174,33 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	return 0;
 }
 
-/* Entry of a dead owner that had finished its join: it gates all the time, so nothing was lost. */
-static int resume_active(struct mye_segment *seg, struct mye_join *j, uint64_t word)
+/*
+ * Entry of a dead owner that had finished its join: it gates all the time, so nothing was lost. Each
+ * owner has a generation of its own: an evictor that meant the dead one must not hit us.
+ * @return 0, -ERANGE: join anew from *word, -EPROTO.
+ */
+static int resume_active(struct mye_segment *seg, struct mye_join *j, uint64_t *word)
 {
 	struct mye_entry *e = &seg->entries[j->index];
 	/* Acquire: pairs with the release stores of the dead owner; our copy may be old otherwise. */
 	int64_t cursor = __atomic_load_n(&e->hot.cursor, __ATOMIC_ACQUIRE);
+	uint64_t gen = MYE_GEN_OF(*word) + 1;
 	struct where at;
 	int rc = read_where(seg, &at);
 
 	if (rc < 0)
 		return rc;
-	if (cursor < -1 || cursor > at.published)
+	if (cursor < -1 || cursor > at.published) {
+		mye_warn("ring %s: the cursor of consumer entry %u is out of range; joining anew",
+		         seg->place.name, j->index);
 		return -ERANGE;
+	}
+	mye_point();
+	/* Acq_rel: pairs with the compare-and-swap of an evictor; if that was first we join anew. */
+	if (!__atomic_compare_exchange_n(&e->slow.state, word, MYE_STATE(gen, MYE_ENTRY_ACTIVE), 0,
+	                                 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return -ERANGE;
+	mye_point();
 	if (j->start == MYELON_START_LATEST && at.published > cursor) {
 		j->lost = (uint64_t)(at.published - cursor);
 		cursor = at.published;
@@ -196,9 +210,29 @@ static int resume_active(struct mye_segment *seg, struct mye_join *j, uint64_t w
 	}
 	__atomic_store_n(&e->slow.lost, j->lost, __ATOMIC_RELAXED);
 	j->cursor = cursor;
-	j->generation = MYE_GEN_OF(word);
+	j->generation = gen;
 	mye_gating_changed(seg);
 	return 0;
+}
+
+/*
+ * Entry of an owner that was evicted and is gone without having closed: do for it what it would have
+ * done, while its cursor still says where it left off. @return the state.
+ */
+static uint64_t acknowledge(struct mye_segment *seg, uint32_t index, uint64_t word)
+{
+	struct mye_entry *e = &seg->entries[index];
+	uint64_t left = MYE_STATE(MYE_GEN_OF(word), MYE_ENTRY_RELEASED);
+
+	mye_point();
+	__atomic_store_n(&e->slow.resume_from, __atomic_load_n(&e->hot.cursor, __ATOMIC_RELAXED),
+	                 __ATOMIC_RELAXED);
+	mye_point();
+	/* Release: pairs with the acquire loads of the state; resume_from goes first. */
+	return __atomic_compare_exchange_n(&e->slow.state, &word, left, 0, __ATOMIC_RELEASE,
+	                                   __ATOMIC_ACQUIRE)
+	               ? left
+	               : word;
 }
 
 static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
@@ -241,12 +275,12 @@ int mye_join_ring(struct mye_segment *seg, struct mye_join *j)
 	/* Acquire: pairs with the CAS of the previous owner or an evictor. */
 	word = __atomic_load_n(&seg->entries[j->index].slow.state, __ATOMIC_ACQUIRE);
 	if (MYE_STATE_OF(word) == MYE_ENTRY_ACTIVE) {
-		rc = resume_active(seg, j, word);
+		rc = resume_active(seg, j, &word);
 		if (rc != -ERANGE)
 			goto unlock;
-		mye_warn("ring %s: the cursor of consumer entry %u is out of range; joining anew",
-		         seg->place.name, j->index);
 	}
+	if (MYE_STATE_OF(word) == MYE_ENTRY_EVICTED)
+		word = acknowledge(seg, j->index, word);
 	rc = read_where(seg, &at);
 	if (rc < 0)
 		goto unlock;

@@ -136,13 +136,13 @@ static int try_once(struct mye_segment *seg, const struct mye_attach *want)
 		rc = validate(seg, path);
 	if (rc == 0)
 		rc = check_demands(seg, want);
-	if (rc == 0)
+	if (rc == 0 && seg->role != MYE_ROLE_OPERATOR)
 		rc = mye_memfd_demand(seg, want);
 	if (rc == 0 && seg->role == MYE_ROLE_PRODUCER)
 		rc = take_producer(seg);
 	if (rc == 0)
 		rc = mye_control_map(seg);
-	if (rc == 0)
+	if (rc == 0 && seg->role != MYE_ROLE_OPERATOR)
 		rc = open_data(seg, want);
 	/* The only "no such name" is that of the control file. */
 	return rc == -ENOENT ? -EPROTO : rc;

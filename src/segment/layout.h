@@ -176,7 +176,7 @@ enum mye_entry_state {
 	MYE_ENTRY_ACTIVE = 2,   /* gates */
 	MYE_ENTRY_RELEASED = 3, /* detached; resume_from is valid */
 	MYE_ENTRY_EVICTED =
-		4, /* tombstone until acknowledged or the lock is free; resume_from is valid */
+		4, /* tombstone until acknowledged or the lock is free; the cursor says where it was */
 	MYE_ENTRY_HOLD = 5, /* pseudo consumer: gates at its cursor until enough consumers came */
 };
 #define MYE_STATE(gen, st) ((uint64_t)(gen) << 8 | (uint64_t)(st))
@@ -195,7 +195,7 @@ enum mye_entry_state {
 struct mye_entry {
 	struct {
 		uint64_t state;      /* consumer, evictor (CAS); producer */
-		int64_t resume_from; /* consumer at detach, evictor; the next owner of this id */
+		int64_t resume_from; /* consumer at detach, next owner of an evicted entry: itself */
 		uint64_t lost;       /* consumer; tools: skipped at the last resume */
 		uint32_t wait;       /* consumer; tools */
 		uint32_t parked;     /* consumer; tools, spinners counting CPUs: 1 asleep */

@@ -235,6 +235,30 @@ static int run_lease(const char *ring)
 	return result(rc);
 }
 
+static int run_evict(const char *ring)
+{
+	kill_from_here();
+	return result(myelon_evict(ring, "victim", 0, NULL));
+}
+
+static int run_evict_living(const char *ring)
+{
+	kill_from_here();
+	return result(myelon_evict(ring, "victim", MYELON_F_FORCE, NULL));
+}
+
+static int run_evict_automatic(const char *ring)
+{
+	kill_from_here();
+	return result(myelon_evict(ring, "ad_1", 0, NULL));
+}
+
+/* Evicted, died without a word, comes back. */
+static int run_join_evicted(const char *ring)
+{
+	return join(ring, "victim", MYELON_START_DEFAULT);
+}
+
 static int run_hold(const char *ring)
 {
 	struct myelon_producer *p;
@@ -261,6 +285,10 @@ static const struct kill_scenario scenarios[] = {
 	{"takeover", run_takeover},
 	{"lease", run_lease},
 	{"hold", run_hold},
+	{"evict", run_evict},
+	{"evict_living", run_evict_living},
+	{"evict_automatic", run_evict_automatic},
+	{"join_evicted", run_join_evicted},
 };
 
 int main(int argc, char **argv)

@@ -9,6 +9,12 @@ static struct explore_result result;
 
 /* ---- evict: the flag must say whom it means ---- */
 
+struct evict_config {
+	bool boolean; /* the mark is one, not a generation */
+	bool resumed; /* the first owner dies and the second resumes its active entry */
+	bool renewed; /* ... under a generation of its own */
+};
+
 struct evict_world {
 	int8_t gating;       /* the entry gates */
 	int8_t generation;   /* of the entry: 1 the first owner's, 2 the second's */
@@ -45,17 +51,25 @@ static void evictor(struct explorer *x, const struct evict_world *s)
 static void evict_next(struct explorer *x, const void *state, const void *config)
 {
 	const struct evict_world *s = state;
-	bool boolean = *(const bool *)config;
+	const struct evict_config *c = config;
 	struct evict_world w = *s;
 
 	evictor(x, s);
+	if (s->evictor == 2) {
+		w.evictor = 9;
+		explore_emit(x, &w, "evictor dies behind its mark");
+		w = *s;
+	}
 	if (s->own == 1) {
-		w.gating = w.own = 0;
-		explore_emit(x, &w, "first owner leaves");
+		w.gating = c->resumed ? s->gating : 0;
+		w.own = 0;
+		explore_emit(x, &w, c->resumed ? "first owner dies" : "first owner leaves");
 	} else if (s->own == 0) {
-		w.own = w.generation = 2;
+		w.own = 2;
+		if (!c->resumed || c->renewed || !s->gating)
+			w.generation = 2;
 		w.gating = 1;
-		if (boolean)
+		if (c->boolean)
 			w.flag = 0;
 		explore_emit(x, &w, "second owner joins");
 	}
@@ -64,18 +78,18 @@ static void evict_next(struct explorer *x, const void *state, const void *config
 static const char *evict_check(const void *state, const void *config)
 {
 	const struct evict_world *w = state;
-	bool boolean = *(const bool *)config;
-	bool told = boolean ? w->flag != 0 : w->flag >= w->generation;
+	const struct evict_config *c = config;
+	bool told = c->boolean ? w->flag != 0 : w->flag >= w->generation;
 
-	if (w->own == 2 && told && w->evicted != 2)
+	if (w->own == 2 && told && w->evictor == 9 && w->evicted != w->generation)
 		return "a consumer that was not evicted is told so";
 	return NULL;
 }
 
-static void evict(bool boolean)
+static void evict(struct evict_config config)
 {
 	struct explore_model model = {.size = sizeof(struct evict_world),
-	                              .config = &boolean,
+	                              .config = &config,
 	                              .next = evict_next,
 	                              .check = evict_check};
 	struct evict_world w = {.gating = 1, .generation = 1, .own = 1};
@@ -85,13 +99,25 @@ static void evict(bool boolean)
 
 Test(model, eviction_marked_with_its_generation_hits_only_whom_it_means)
 {
-	evict(false);
+	evict((struct evict_config){0});
 	expect_sound(&result, "evict");
+}
+
+Test(model, eviction_hits_nobody_who_resumes_a_place_under_a_generation_of_its_own)
+{
+	evict((struct evict_config){.resumed = true, .renewed = true});
+	expect_sound(&result, "evict and resume");
+}
+
+Test(model, eviction_is_found_to_hit_who_resumes_a_place_under_its_old_generation)
+{
+	evict((struct evict_config){.resumed = true});
+	expect_broken(&result, "told so");
 }
 
 Test(model, eviction_marked_with_a_boolean_is_found_to_hit_the_next_owner)
 {
-	evict(true);
+	evict((struct evict_config){.boolean = true});
 	expect_broken(&result, "told so");
 }
 
