@@ -45,6 +45,7 @@ struct myelon_producer {
 	uint32_t fence; /* publish needs a full fence before it looks at parked */
 	int64_t *published;
 	uint32_t *parked;
+	int64_t managed_end; /* end for managed claims (liveness.h); 0: they all ask */
 };
 
 /**
