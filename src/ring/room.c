@@ -188,7 +188,8 @@ static int look(struct mye_producer *p, struct room *r, enum mye_step step,
 	bool parked = step == MYE_STEP_PARK;
 	int64_t now = parked ? mye_now() : e->now_ns;
 
-	if (!r->guard || (!parked && now < r->guard->look_at))
+	/* At its first step an episode has not read the clock. */
+	if (!r->guard || (!parked && (!now || now < r->guard->look_at)))
 		return 0;
 	r->looked = true;
 	return mye_guard_look(p, r->guard, r->need, now, parked);
