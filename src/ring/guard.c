@@ -247,8 +247,10 @@ static int start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 {
 	int rc;
 
-	if (!g->startup_end)
+	if (!g->startup_end) {
 		g->startup_end = myelon_deadline_after(g->startup_ns);
+		g->failure = (struct myelon_failure){0};
+	}
 	do {
 		rc = mye_wait_for(p, &g->required,
 		                  deadline < g->startup_end ? deadline : g->startup_end);

@@ -10,6 +10,7 @@
 #include "ring_cast.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SEED 0x11feull
@@ -17,12 +18,13 @@
 #define WINDOW 8
 #define READY 0  /* + index: attached */
 #define ALLOW 16 /* + index */
+#define COPIED 15
 #define START 32 /* + index: attach now */
 #define ALL 1000000u
 #define HANG_NS 600000000000ll /* never, in a test */
 #define MS 1000000ll
 
-enum life { READS, EXECS, NAMESPACE };
+enum life { READS, EXECS, LEAVES_A_COPY };
 
 struct member {
 	struct kit_page *page;
@@ -96,8 +98,23 @@ static inline void member_rest(uint32_t us)
 	nanosleep(&t, NULL);
 }
 
+/* A child that the library knows nothing of, and which holds everything that is open for a while longer. */
+static inline void member_leave_copy(const struct member *m)
+{
+	pid_t parent = getpid();
+
+	if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) != 0)
+		return;
+	kit_set(m->page, COPIED, 1);
+	while (getppid() == parent)
+		member_rest(500);
+	member_rest(100000);
+	_exit(0);
+}
+
 static int member_consume(const struct member *m)
 {
+	bool copied = false;
 	struct kit_result *r = &m->page->result[m->index];
 	struct myelon_attach_opts o = MYELON_ATTACH_OPTS(.id = m->id, .wait = MYELON_WAIT_PARK);
 	struct myelon_consumer *c;
@@ -113,6 +130,9 @@ static int member_consume(const struct member *m)
 		if (r->count >= m->page->word[ALLOW + m->index]) {
 			if (m->life == EXECS)
 				execlp("sleep", "sleep", "1000", (char *)NULL);
+			if (m->life == LEAVES_A_COPY && !copied)
+				member_leave_copy(m);
+			copied = true;
 			member_rest(500);
 			continue;
 		}

@@ -84,6 +84,26 @@ Test(liveness, consumer_whose_process_became_another_program_is_dead)
 	exec_while_blocked(MYELON_WAIT_SPIN_PAUSE);
 }
 
+/* Its process has ended long before its lock is free: the event is not the verdict, and does not come again. */
+Test(liveness, lock_that_outlives_its_process_is_asked_for_until_it_is_free)
+{
+	begin_ring(MYELON_WAIT_PARK);
+	REQUIRE(.required.count = 1, .progress_ns = HANG_NS, .check_ns = HANG_NS,
+	        .grace_ns = MYELON_NO_GRACE);
+	kit_set(cast.page, ALLOW + 1, 3);
+	member_start(1, &(struct member){.id = "w", .index = 1, .life = LEAVES_A_COPY});
+	cr_assert(kit_await(cast.page, READY + 1, 1, 30));
+	cr_assert_eq(send_all(3), 0);
+	cr_assert(kit_await(cast.page, COPIED, 1, 30));
+	strike_later(2, cast.actor[1].pid, SIGKILL);
+	cr_assert_eq(send_all(100), -EOWNERDEAD, "%s", myelon_last_error());
+	expect_failure(MYELON_CAUSE_DEAD, "w", 2);
+	cr_assert_eq(caps(), 0, "found by a look at the cap");
+	cr_assert_geq(failure().stalled_ns, 100 * MS, "declared dead while its lock was held");
+	cr_assert_eq(kit_wait(&cast.actor[1], 30), -SIGKILL);
+	end_ring();
+}
+
 Test(liveness, failure_stays_for_managed_calls_also_when_there_is_room_and_plain_ones_go_on)
 {
 	begin_ring(MYELON_WAIT_PARK);
