@@ -480,6 +480,7 @@ static int consume_elsewhere(void *arg)
 	if (pid == 0)
 		_exit(member_consume(m));
 	m->page->result[9].value[0] = (uint64_t)pid;
+	kit_set(m->page, COPIED, 1);
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) ? 0 : 1;
 }
 
@@ -498,6 +499,7 @@ Test(liveness, death_in_another_pid_namespace_is_found_at_a_check)
 		end_ring();
 		kit_skip("root", "a pid namespace cannot be made");
 	}
+	cr_assert(kit_await(cast.page, COPIED, 1, 30));
 	strike_later(2, (pid_t)cast.page->result[9].value[0], SIGKILL);
 	cr_assert_eq(send_all(100), -EOWNERDEAD, "%s", myelon_last_error());
 	expect_failure(MYELON_CAUSE_DEAD, "w", 2);
