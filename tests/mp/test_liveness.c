@@ -467,6 +467,52 @@ Test(liveness, one_that_is_not_required_is_watched_too)
 	end_ring();
 }
 
+#define VISITS 400
+
+/* Comes, reads one, and leaves in order. */
+static int visit(void *arg)
+{
+	const struct member *m = arg;
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < VISITS; i++) {
+		struct myelon_consumer *c;
+
+		rc = myelon_consumer_attach(&c, m->name, &MYELON_ATTACH_OPTS(.id = m->id));
+		if (rc < 0)
+			return member_fail(m, "attach", rc);
+		kit_set(m->page, READY + m->index, 1);
+		rc = member_read(m, c);
+		myelon_consumer_close(c);
+	}
+	return rc ? member_fail(m, "read", rc) : 0;
+}
+
+/* Its lock is free and its entry was active a moment ago, over and over, under a producer that looks all the time. */
+static void left_in_order(uint32_t wait)
+{
+	struct member m = {.id = "w", .index = 1};
+
+	begin_ring(wait);
+	REQUIRE(.progress_ns = HANG_NS, .check_ns = 1, .grace_ns = MYELON_NO_GRACE);
+	m.page = cast.page;
+	m.name = cast.name;
+	cr_assert_eq(kit_fork(&cast.actor[1], visit, &m), 0);
+	cr_assert(kit_await(cast.page, READY + 1, 1, 30));
+	cr_assert_eq(send_all(VISITS), 0, "%s", myelon_last_error());
+	cr_assert_eq(kit_wait(&cast.actor[1], 60), 0, "%s", member_of(1)->text);
+	cr_assert_eq(member_of(1)->violations, 0, "%s", member_of(1)->text);
+	cr_assert_eq(heard.count, 0);
+	end_ring();
+}
+
+Test(liveness, consumer_that_leaves_in_order_and_comes_back_is_never_dead)
+{
+	left_in_order(MYELON_WAIT_PARK);
+	left_in_order(MYELON_WAIT_SPIN_PAUSE);
+	left_in_order(MYELON_WAIT_ADAPTIVE);
+}
+
 /* In a pid namespace of its own; result 9 has the pid as it is here. */
 static int consume_elsewhere(void *arg)
 {
