@@ -268,8 +268,6 @@ static int start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 
 int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 {
-	if (g->failed)
-		return told(p, g);
 	return g->started ? 0 : start(p, g, deadline);
 }
 

@@ -55,10 +55,11 @@ struct mye_guard {
 	struct mye_suspect *entry;   /* one per table entry */
 };
 
-/* Before a managed claim: a failure that stays, or the start. @return 0 or what the call returns. */
+/* Before a managed claim: the start, if it was not yet. @return 0 or what the call returns. */
 int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline);
 
-/* Before plain claims that are part of a managed call, behind which p->as_managed is reset. */
+/* Before plain claims that are part of a managed call, behind which p->as_managed is reset. @return 0, the
+ * failure that stays, or -EINVAL. */
 int mye_guard_enter(struct mye_producer *p);
 
 /*
