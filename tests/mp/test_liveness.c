@@ -276,6 +276,24 @@ Test(liveness, whom_nobody_waits_for_never_alerts)
 	end_ring();
 }
 
+Test(liveness, dead_one_that_is_not_in_the_way_does_not_alert_while_another_is)
+{
+	begin_ring(MYELON_WAIT_PARK);
+	REQUIRE(.required.count = 2, .progress_ns = HANG_NS, .grace_ns = MYELON_NO_GRACE);
+	member_join(1, "done", ALL);
+	member_join(2, "slow", 0);
+	cr_assert_eq(send_all(WINDOW), 0);
+	cast_progress(&cast, 1, WINDOW);
+	cast_kill(&cast, 1);
+	cr_assert_eq(send_until(kit_deadline(0.1)), -ETIMEDOUT);
+	cr_assert_eq(heard.count, 0);
+	kit_set(cast.page, ALLOW + 2, ALL);
+	cr_assert_eq(send_all(100), -EOWNERDEAD, "%s", myelon_last_error());
+	expect_failure(MYELON_CAUSE_DEAD, "done", WINDOW - 1);
+	cast_kill(&cast, 2);
+	end_ring();
+}
+
 Test(liveness, two_who_died_are_two_alerts_and_the_first_failure_counts)
 {
 	begin_ring(MYELON_WAIT_PARK);
