@@ -12,17 +12,19 @@
 
 static void usage(FILE *out)
 {
-	(void)fputs("Usage: myelon bench limit|signal|pingpong|broadcast|idle|wake|place "
-	            "[OPTION...]\n\n"
-	            "  limit      what this machine gives with nothing in between\n"
-	            "  signal     one way, one by one and in batches\n"
-	            "  pingpong   round trips\n"
-	            "  broadcast  one producer, several consumers\n"
-	            "  idle       what waiting costs\n"
-	            "  wake       what a wake costs, for every way to wait\n"
-	            "  place      what nodes and pages cost\n\n"
-	            "See 'myelon bench NAME --help'.\n",
-	            out);
+	(void)fputs(
+		"Usage: myelon bench limit|signal|pingpong|broadcast|idle|wake|death|place "
+		"[OPTION...]\n\n"
+		"  limit      what this machine gives with nothing in between\n"
+		"  signal     one way, one by one and in batches\n"
+		"  pingpong   round trips\n"
+		"  broadcast  one producer, several consumers\n"
+		"  idle       what waiting costs\n"
+		"  wake       what a wake costs, for every way to wait\n"
+		"  death      how soon a blocked producer is told that its consumer was killed\n"
+		"  place      what nodes and pages cost\n\n"
+		"See 'myelon bench NAME --help'.\n",
+		out);
 }
 
 int bench_end(int rc, bool verified)
@@ -44,7 +46,7 @@ int bench_main(int argc, char **argv)
 	} runs[] = {{"limit", bench_limit},       {"signal", bench_signal},
 	            {"pingpong", bench_pingpong}, {"broadcast", bench_broadcast},
 	            {"idle", bench_idle},         {"wake", bench_wake},
-	            {"place", bench_run_place}};
+	            {"death", bench_death},       {"place", bench_run_place}};
 	struct bench_options o;
 	int rc;
 

@@ -20,10 +20,12 @@ enum {
 	IDLE = 16,
 	PLACE = 32,
 	WAKE = 64,
+	DEATH = 128,
 	STREAMS = SIGNAL | BROADCAST,
 	ROUNDS = LIMIT | STREAMS | PINGPONG,
 	RINGS = STREAMS | PINGPONG | IDLE,
-	EVERY = LIMIT | RINGS | PLACE | WAKE,
+	SIZED = LIMIT | RINGS | PLACE | WAKE,
+	EVERY = SIZED | DEATH,
 };
 
 static const struct {
@@ -44,6 +46,12 @@ static const struct {
          "that exists, of the first four nodes), and what small, transparent huge and huge pages "
          "cost a large ring."},
 	{"idle", IDLE, "What consumers cost that wait for nothing: CPU time and context switches."},
+	{"death", DEATH,
+         "From the SIGKILL of the consumer that is in the way to the blocked producer that is "
+         "told:\n"
+         "a managed claim, beside a bare poll() on the victim's pidfd, in turn; and one time in "
+         "50\n"
+         "the timeout path, a consumer that is stopped and found after 250 ms without progress."},
 	{"wake", WAKE,
          "What a wake costs, for every way to wait: the strategies of a handle, a descriptor in "
          "an\n"
@@ -79,7 +87,7 @@ static const struct {
           .min = 8,
           .max = 64 << 20,
           .help = "of each message, a multiple of 8 (default: 64)"}},
-	{EVERY,
+	{SIZED,
          {.name = "window",
           .type = ARG_NUMBER,
           .value = &opt.window,
@@ -155,6 +163,22 @@ static const struct {
           .help = "how the consumers wait, in turn: adaptive, spin, spin-pause, yield,\n"
                   "sleep, park, fd/uring, fd/direct, fd/proxy, set/uring, set/epoll\n"
                   "(default: park,adaptive)"}},
+	{DEATH,
+         {.name = "wait",
+          .type = ARG_PARSE,
+          .value = &opt.wait,
+          .parse = bench_parse_waits,
+          .metavar = "STRATEGY,...",
+          .help = "how the producer waits, one after the other: adaptive, spin,\n"
+                  "spin-pause, yield, sleep, park (default: park,spin-pause)"}},
+	{DEATH,
+         {.name = "kills",
+          .type = ARG_NUMBER,
+          .value = &opt.kills,
+          .metavar = "N",
+          .min = 1,
+          .max = 1000000,
+          .help = "noticed by managed claims, and as many by a bare pidfd (default: 1000)"}},
 	{STREAMS | PINGPONG,
          {.name = "wait",
           .type = ARG_PARSE,
@@ -386,6 +410,12 @@ static void defaults(unsigned int bit)
 		opt.wait.count = BENCH_WAYS;
 		for (unsigned int i = 0; i < BENCH_WAYS; i++)
 			opt.wait.value[i] = bench_ways_in_order[i];
+	}
+	opt.kills = 1000;
+	if (bit == DEATH) {
+		opt.wait.count = 2;
+		opt.wait.value[0] = MYELON_WAIT_PARK;
+		opt.wait.value[1] = MYELON_WAIT_SPIN_PAUSE;
 	}
 	if (bit == IDLE) {
 		opt.wait.count = 2;

@@ -48,6 +48,7 @@ struct bench_options {
 	uint64_t ring_bytes;      /* place: of the rings whose pages are compared */
 	struct bench_list rates;  /* wake: messages per second */
 	struct bench_list fanout; /* wake: sleepers */
+	uint64_t kills;           /* death */
 	uint64_t rings;           /* in a wait set */
 	const char *plot;         /* file name, or NULL */
 	int64_t silence_ns;       /* wake: before each round trip */

@@ -18,6 +18,8 @@
  * Waiting (wait.h) is a choice of each handle: spin on a core of one's own,
  * sleep in the kernel, or (default) spin as long as it pays and then sleep.
  *
+ * A producer that shall learn of a dead or stuck consumer instead of waiting for it: liveness.h.
+ *
  * Every call returns 0 or a count, or a negative errno; myelon_last_error() has
  * the sentence.
  */
@@ -30,6 +32,7 @@
 #include <myelon/frame.h>
 #include <myelon/hugepages.h>
 #include <myelon/keeper.h>
+#include <myelon/liveness.h>
 #include <myelon/log.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>

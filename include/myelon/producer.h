@@ -45,6 +45,7 @@ struct myelon_producer {
 	uint32_t fence; /* publish needs a full fence before it looks at parked */
 	int64_t *published;
 	uint32_t *parked;
+	int64_t managed_end; /* end for managed claims (liveness.h); 0: they all ask */
 };
 
 /**
@@ -100,7 +101,7 @@ MYELON_API void mye_point(void);
 static inline int myelon_claim(struct myelon_producer *p, uint32_t n, int64_t deadline,
                                struct myelon_span *span)
 {
-	if (__builtin_expect(n - 1u >= (uint64_t)(p->end - p->next) || p->claimed > p->next, 0)) {
+	if (__builtin_expect((int64_t)(n - 1u) >= p->end - p->next || p->claimed > p->next, 0)) {
 		int rc = myelon_claim_slow(p, n, deadline);
 
 		if (rc < 0)

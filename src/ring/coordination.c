@@ -104,6 +104,15 @@ static uint32_t count_missing(const struct mye_producer *p, const struct myelon_
 	return absent;
 }
 
+void mye_wait_for_first_missing(const struct mye_producer *p, const struct myelon_wait_for *whom,
+                                char *id, size_t cap)
+{
+	*id = '\0';
+	for (uint32_t i = 0; *id == '\0' && i < whom->id_count; i++)
+		if (!id_present(p, whom->ids[i]))
+			snprintf(id, cap, "%s", whom->ids[i]);
+}
+
 int mye_wait_for(struct mye_producer *p, const struct myelon_wait_for *whom, int64_t deadline)
 {
 	struct mye_shared_page *sh = p->seg.shared;

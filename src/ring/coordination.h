@@ -10,6 +10,9 @@
 bool mye_wait_for_empty(const struct myelon_wait_for *whom);
 /* Names and counts in range? @return 0, -EINVAL, -ENAMETOOLONG. */
 int mye_wait_for_check(const struct myelon_wait_for *whom, uint32_t max_consumers);
+/* The id of one that is missing, "" if a number of any id is, or none. */
+void mye_wait_for_first_missing(const struct mye_producer *p, const struct myelon_wait_for *whom,
+                                char *id, size_t cap);
 int mye_wait_for(struct mye_producer *p, const struct myelon_wait_for *whom, int64_t deadline);
 
 #endif

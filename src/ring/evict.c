@@ -148,7 +148,7 @@ static int lives(const struct mye_segment *seg, const struct victim *v, const ch
 static int evict(const struct mye_segment *seg, const char *id, bool force)
 {
 	for (int round = 1;; round++) {
-		struct victim v;
+		struct victim v = {0};
 		int rc = find(seg, id, &v);
 
 		if (rc < 0 || settled(seg, &v))

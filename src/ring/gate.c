@@ -30,8 +30,7 @@ void mye_gate_reset(struct mye_producer *p)
 	g->listed = false;
 }
 
-/* The cursor of an entry, or its last good value if it is out of range. */
-static int64_t entry_cursor(struct mye_producer *p, uint32_t i)
+int64_t mye_gate_cursor(struct mye_producer *p, uint32_t i)
 {
 	struct mye_gate_entry *k = &p->gate.known[i];
 	/* Acquire: pairs with the release store in myelon_release(): its reads are done. */
@@ -111,7 +110,7 @@ static int64_t list_minimum(struct mye_producer *p)
 	int64_t minimum = INT64_MAX;
 
 	for (uint32_t k = 0; k < p->gate.count; k++) {
-		int64_t cursor = entry_cursor(p, p->gate.list[k]);
+		int64_t cursor = mye_gate_cursor(p, p->gate.list[k]);
 
 		if (cursor < minimum)
 			minimum = cursor;
@@ -220,6 +219,7 @@ bool mye_gate_extend(struct mye_producer *p, uint32_t n, bool whole)
 			g->limit = g->gate < g->ceiling ? g->gate : g->ceiling;
 	}
 	p->hot.end = p->hot.next + room_of(p);
+	p->hot.managed_end = p->managed_open ? p->hot.end : 0;
 	return g->limit >= need;
 }
 

@@ -18,11 +18,16 @@ bool mye_gate_extend(struct mye_producer *p, uint32_t n, bool whole);
 /* The lowest gating cursor from a scan of the whole table; published if nobody gates. */
 int64_t mye_gate_minimum(struct mye_producer *p);
 
+/* The cursor of entry @p i, or its last good value if it is out of range. */
+int64_t mye_gate_cursor(struct mye_producer *p, uint32_t i);
+
 /* The pseudo consumer stops gating. */
 void mye_gate_end_hold(struct mye_producer *p);
 
-/* Wait until n slots fit. @return 0, -ETIMEDOUT, -ECANCELED, -EINTR. */
-int mye_room_wait(struct mye_producer *p, uint32_t n, int64_t deadline);
+/* Wait until n slots fit. @p guard: watch who is in the way, may be NULL. @return 0, -ETIMEDOUT,
+ * -ECANCELED, -EINTR, -EPROTO (sentence set); with @p guard also what that returns. */
+struct mye_guard;
+int mye_room_wait(struct mye_producer *p, uint32_t n, int64_t deadline, struct mye_guard *guard);
 
 /* Wait until every gating cursor is >= seq. @return as above. */
 int mye_consumed_wait(struct mye_producer *p, int64_t seq, int64_t deadline);

@@ -14,6 +14,7 @@
 #include "ring/call.h"
 #include "ring/coordination.h"
 #include "ring/gate.h"
+#include "ring/guard.h"
 #include "sys/sys.h"
 
 /* Memory of a handle: itself, the gate's list and what it knows of each entry. */
@@ -57,6 +58,7 @@ static void lease_release(struct mye_producer *p)
 
 static void handle_drop(struct mye_producer *p)
 {
+	mye_guard_close(p);
 	lease_release(p);
 	mye_segment_leave(&p->seg);
 	mye_handle_free(p, p->bytes);
@@ -320,6 +322,7 @@ void myelon_producer_close(struct myelon_producer *hot)
 	}
 	mye_member_leave(p->member);
 	hot->end = hot->claimed = hot->next;
+	hot->managed_end = 0;
 	p->magic = 0;
 	mye_point();
 	/* Release: pairs with the acquire load of the state in consumers; published is final. */
@@ -344,9 +347,28 @@ static const char *blocked(int rc)
 	}
 }
 
+/* There is no room: wait for it, and with @p g watch who is in the way. */
+static int wait_for_room(struct mye_producer *p, uint32_t n, int64_t deadline, struct mye_guard *g)
+{
+	int64_t need = p->hot.next + n - 1 - (int64_t)p->seg.header.window, now;
+	int rc = -EAGAIN;
+
+	if (deadline != MYELON_TRY) {
+		rc = mye_room_wait(p, n, deadline, g);
+	} else if (g) {
+		now = mye_now();
+		if (now >= g->look_at && mye_guard_look(p, g, need, now, false) < 0)
+			return g->failed;
+	}
+	if (rc < 0 && rc != -EPROTO && !(g && g->failed))
+		mye_fail_static(rc, blocked(rc));
+	return rc;
+}
+
 int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline)
 {
 	struct mye_producer *p = mye_producer_of(hot);
+	struct mye_guard *g = p->as_managed ? p->guard : NULL;
 	int rc = 0;
 
 	if (p->magic != MYE_PRODUCER_MAGIC)
@@ -362,11 +384,10 @@ int myelon_claim_slow(struct myelon_producer *hot, uint32_t n, int64_t deadline)
 	rc = mye_call_begin(&p->in_call, "producer");
 	if (rc < 0)
 		return rc;
-	if (!mye_gate_extend(p, n, false)) {
-		rc = deadline == MYELON_TRY ? -EAGAIN : mye_room_wait(p, n, deadline);
-		if (rc < 0 && rc != -EPROTO)
-			mye_fail_static(rc, blocked(rc));
-	}
+	if (g)
+		rc = mye_guard_start(p, g, deadline);
+	if (rc == 0 && !mye_gate_extend(p, n, false))
+		rc = wait_for_room(p, n, deadline, g);
 	mye_call_end(&p->in_call);
 #ifdef MYE_SINGLE_MAP
 	if (rc == 0 && hot->end - hot->next < n)

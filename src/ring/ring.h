@@ -74,6 +74,9 @@ struct mye_producer {
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	bool leased;             /* the lease is ours */
 	uint64_t alerts;
+	struct mye_guard *guard;       /* NULL: nobody is required (guard.h) */
+	bool managed_open;             /* managed claims may use the room there is */
+	bool as_managed;               /* plain claims made now are part of a managed call */
 	struct mye_adoption *adoption; /* NULL until a consumer sleeps on a descriptor (adopt.c) */
 	struct mye_member *member;
 };

@@ -14,11 +14,13 @@
 
 #include "base/error.h"
 #include "ring/gate.h"
+#include "ring/guard.h"
 #include "sys/sys.h"
 
 #define SOFT_NS 1000000
 #define EXACT_EPISODES 64
 #define SOFT_REACHED 64
+#define UNWATCHED_NS 1000000 /* of the first sleep; most waits are over by then */
 
 /* What a blocked producer waits for: a cursor that all gating consumers must reach. */
 struct room {
@@ -28,6 +30,8 @@ struct room {
 	int64_t target;   /* the cursor asked for */
 	int64_t soft_end; /* until when more than the need is asked for; 0: not decided */
 	bool exact;
+	struct mye_guard *guard; /* watches who is in the way; may be NULL */
+	bool looked;             /* it has, in this episode */
 };
 
 static bool satisfied(struct mye_producer *p, const struct room *r, bool whole)
@@ -94,6 +98,28 @@ static bool reached(struct mye_producer *p, const struct room *r)
 	return r->exact ? satisfied(p, r, true) : mye_gate_minimum(p) >= r->target;
 }
 
+/* Those who are watched are not all who may be in the way. */
+static bool others_came(const struct mye_producer *p, const struct room *r)
+{
+	return r->guard && r->looked && p->gate.generation != r->guard->generation;
+}
+
+/* @p until: in, out: when the sleep ends at the latest. @return as mye_waiter_park(). */
+static int sleep_until(struct mye_producer *p, struct room *r, uint32_t bell, int64_t *until)
+{
+	struct mye_shared_page *sh = p->seg.shared;
+	int64_t most = INT64_MAX;
+
+	if (r->guard)
+		most = r->looked ? r->guard->wake_at : mye_now() + UNWATCHED_NS;
+	if (most < *until)
+		*until = most;
+	if (r->guard && r->looked)
+		return mye_guard_park(p, r->guard, bell, *until);
+	return mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns,
+	                       *until);
+}
+
 /* One turn of the sleep loop: bell, target, barrier, check, sleep. @return 1: satisfied, 0: again. */
 static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 {
@@ -103,18 +129,21 @@ static int park(struct mye_producer *p, struct room *r, int64_t deadline)
 	uint32_t bell = __atomic_load_n(&sh->space.bell, __ATOMIC_ACQUIRE);
 	int rc;
 
+	if (r->guard)
+		mye_guard_listen(r->guard);
 	choose_target(p, r);
 	mye_point();
 	__atomic_store_n(target, r->target, __ATOMIC_RELAXED);
 	mye_point();
 	mye_waiter_barrier(&p->waiter);
-	if (reached(p, r) || __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED)) {
+	if (reached(p, r) || __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED) ||
+	    others_came(p, r)) {
 		__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
 		return 0;
 	}
 	if (!r->exact && r->soft_end < until)
 		until = r->soft_end;
-	rc = mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns, until);
+	rc = sleep_until(p, r, bell, &until);
 	__atomic_store_n(target, INT64_MAX, __ATOMIC_RELAXED);
 	mye_point();
 	if (rc == -ETIMEDOUT && !r->exact && until == r->soft_end)
@@ -152,6 +181,20 @@ static bool poll_burst(struct mye_producer *p, struct room *r, uint32_t n, bool 
 	return false;
 }
 
+/* Nothing yet: is somebody in the way who will not go on? A sleep is always preceded by a look. */
+static int look(struct mye_producer *p, struct room *r, enum mye_step step,
+                const struct mye_episode *e)
+{
+	bool parked = step == MYE_STEP_PARK;
+	int64_t now = parked ? mye_now() : e->now_ns;
+
+	/* At its first step an episode has not read the clock. */
+	if (!r->guard || (!parked && (!now || now < r->guard->look_at)))
+		return 0;
+	r->looked = true;
+	return mye_guard_look(p, r->guard, r->need, now, parked);
+}
+
 static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 {
 	struct mye_waiter *w = &p->waiter;
@@ -178,6 +221,8 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		if (rc == 0)
 			rc = poll_burst(p, r, step == MYE_STEP_PARK ? 1 : e.burst,
 			                step == MYE_STEP_ASK || step == MYE_STEP_PARK);
+		if (rc == 0)
+			rc = look(p, r, step, &e);
 		if (rc)
 			break;
 	}
@@ -185,9 +230,9 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 	return rc > 0 ? 0 : rc;
 }
 
-int mye_room_wait(struct mye_producer *p, uint32_t n, int64_t deadline)
+int mye_room_wait(struct mye_producer *p, uint32_t n, int64_t deadline, struct mye_guard *guard)
 {
-	struct room r = {.n = n};
+	struct room r = {.n = n, .guard = guard};
 
 	r.need = p->hot.next + n - 1 - (int64_t)p->seg.header.window;
 	return wait_for(p, &r, deadline);

@@ -223,11 +223,15 @@ static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 		w->cost_ns = COST_MAX_NS;
 }
 
-/* @return as mye_futex_wait(); not 0 when it was the watched word that ended it. */
+/* @return as mye_futex_wait(); not 0 when it was something else than the bell that ended it. */
 static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value, int64_t until)
 {
 	const struct mye_futex words[] = {{bell, value}, {w->watched, w->watched_value}};
-	int rc = w->watched ? mye_futex_waitv(words, 2, until) : -ENOSYS;
+	int rc;
+
+	if (w->doze)
+		return w->doze(w->doze_ctx, bell, value, until);
+	rc = w->watched ? mye_futex_waitv(words, 2, until) : -ENOSYS;
 
 	if (rc == -ENOSYS)
 		return mye_futex_wait(bell, value, until);

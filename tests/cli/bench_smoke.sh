@@ -27,8 +27,18 @@ def need(obj, keys, where):
     for k in keys:
         if k not in obj:
             sys.exit(f"{where} lacks {k}")
+if bench == "death":
+    for w in r["rows"]:
+        if w["managed_ns"]["samples"] != r["kills"] or not w["bare_pidfd_ns"]["samples"] > 0:
+            sys.exit(f"{w['wait']}: not every kill was noticed")
+        if not w["managed_ns"]["min"] > 0 or not w["victim_rss_bytes"] > 0:
+            sys.exit(f"{w['wait']} was not measured")
+    if not r["rows"] or not r["rows"][0]["timeout_ns"]["min"] > 0:
+        sys.exit("no timeout was measured")
+    r["limit"] = {}
+    r["ratio"] = r["rows"][0]["ratio"]
 need(r, ["bench", "limit", "ratio", "verified", "machine"], "the report")
-need(r["limit"], ["futex_rtt_p50_ns", "eventfd_rtt_p50_ns", "eventfd_epoll_rtt_p50_ns"]
+need(r["limit"], [] if bench == "death" else ["futex_rtt_p50_ns", "eventfd_rtt_p50_ns", "eventfd_epoll_rtt_p50_ns"]
      if bench == "wake" else ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
                   "bare_rtt_p50_ns", "stream_msgs_per_s"], "limit")
 need(r["machine"], ["cpu", "cores", "kernel", "governor", "virtualised", "page_size",
@@ -59,7 +69,7 @@ elif bench == "wake":
     for c in r["rates"]:
         if not c["latency_ns"]["p50"] > 0 or not c["achieved"] > 0:
             sys.exit(f"{c['wait']} at {c['rate']} was not measured")
-elif bench != "limit":
+elif bench not in ("limit", "death"):
     need(r, ["layer", "backing", "wait", "payload", "consumers", "messages", "window", "rtt_ns",
              "throughput", "cpu_s"], "the report")
     need(r["rtt_ns"], ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"], "rtt_ns")
@@ -118,6 +128,7 @@ run idle --seconds 0.2s --wait set/epoll --consumers 1 --rings 3 --layer framed
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k --wait spin,park,adaptive,set/epoll,set/uring --rings 5
 run wake --rounds 1 --fanout 1,3
+run death --kills 30 --wait park,adaptive
 
 # The plot, or one sentence about what draws it
 if command -v gnuplot >/dev/null; then

@@ -47,6 +47,20 @@ echo '32000 messages, sum 16016000' >want
 same want got
 has_ring many-0 && fail "one_thread_32_rings left its rings"
 
+"$bin/worker_dies" tasks >got || fail "worker_dies"
+cat >want <<'TEXT'
+worker begins at task 0
+worker is dead after task 39
+worker begins at task 40
+worker finished task 99, the last one
+-- and now nobody helps
+worker begins at task 0
+worker is dead after task 39
+given up: worker is dead, its last task is 39
+TEXT
+same want got
+has_ring tasks && fail "worker_dies left its ring"
+
 "$bin/framed_consumer" framed me >got &
 consumer=$!
 "$bin/framed_producer" framed || fail "framed_producer"

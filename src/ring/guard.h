@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Watching who is in the way of a managed claim (liveness.h): the guard of a producer.
+ *
+ * A suspect is a gating consumer below the cursor that is needed, or a required one that does not gate.
+ * guard.c: what is required, the start, alerts and failures. suspect.c: the look, which judges every
+ * suspect. guard_sleep.c: the sleep that the end of a suspect's process ends.
+ */
+#ifndef MYE_RING_GUARD_H
+#define MYE_RING_GUARD_H
+
+#include <myelon/liveness.h>
+
+#include "ring/ring.h"
+#include "wait/loop.h"
+
+struct mye_suspect {
+	uint64_t round;    /* of the last look at it */
+	int64_t cursor;    /* as last seen to move */
+	int64_t since_ns;  /* when that was */
+	int64_t opened_ns; /* its alert window; 0: none is open */
+	bool dead;         /* by the last look */
+	bool dying;        /* its process ended, its lock was not free yet */
+	bool known;        /* who is what it wrote of itself */
+	bool unseen;       /* that process cannot be watched */
+	bool in_loop;
+	int pidfd;
+	int64_t retry_ns;
+	int64_t retry_at;
+	struct mye_identity who;
+	char id[MYE_ID_BYTES];
+};
+
+struct mye_guard {
+	size_t bytes; /* of this allocation, with all that follows */
+	struct myelon_wait_for required;
+	uint32_t on_failure;
+	int64_t startup_ns, progress_ns, check_ns, grace_ns;
+	myelon_alert_fn hook;
+	void *ctx;
+	bool started;        /* the required ones have come once */
+	int64_t startup_end; /* 0: the start has not begun */
+	int failed;          /* what every managed call returns; 0: none */
+	struct myelon_failure failure;
+	uint64_t round;        /* looks so far */
+	uint64_t generation;   /* join generation of the last one */
+	int64_t look_at;       /* next look while spinning */
+	int64_t wake_at;       /* latest end of the next sleep */
+	struct mye_loop *loop; /* NULL until a sleep lasts */
+	bool no_loop;          /* it cannot be had */
+	uint32_t names;        /* required by name */
+	uint32_t entries;
+	const char **name;
+	struct mye_suspect *missing; /* one per name, and one for the count */
+	struct mye_suspect *entry;   /* one per table entry */
+};
+
+/* Before a managed claim: the start, if it was not yet. @return 0 or what the call returns. */
+int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline);
+
+/* Before plain claims that are part of a managed call, behind which p->as_managed is reset. @return 0, the
+ * failure that stays, or -EINVAL. */
+int mye_guard_enter(struct mye_producer *p);
+
+/*
+ * Judge everyone who is below the cursor @p need. @p parking: a sleep follows, which the end of a
+ * suspect's process shall end. @return 0, or the failure.
+ */
+int mye_guard_look(struct mye_producer *p, struct mye_guard *g, int64_t need, int64_t now,
+                   bool parking);
+
+/* One alert, or the failure after it. @return look's: 0, or the failure. */
+int mye_guard_judge(struct mye_producer *p, struct mye_guard *g, struct mye_suspect *s,
+                    enum myelon_cause cause, int64_t now);
+void mye_guard_alert(struct mye_producer *p, const struct mye_guard *g,
+                     const struct myelon_failure *alert);
+
+/* The sleep of a parked producer, on the space bell and the suspects' processes. */
+void mye_guard_watch(struct mye_producer *p, struct mye_guard *g, uint32_t index);
+void mye_guard_listen(struct mye_guard *g);
+int mye_guard_park(struct mye_producer *p, struct mye_guard *g, uint32_t bell, int64_t until);
+void mye_guard_unwatch(struct mye_guard *g);
+
+void mye_guard_close(struct mye_producer *p);
+
+#endif
