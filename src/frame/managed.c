@@ -17,7 +17,10 @@ static int begin(struct myelon_frame_producer *fp)
 
 static int end(struct myelon_frame_producer *fp, int rc)
 {
-	mye_producer_of(fp->ring)->as_managed = false;
+	struct myelon_producer *ring = myelon_frame_producer_ring(fp);
+
+	if (ring)
+		mye_producer_of(ring)->as_managed = false;
 	return rc;
 }
 

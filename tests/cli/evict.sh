@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # evict and info --stalled: a killed, then a stopped subscriber no longer holds the stream up.
-# shellcheck source=tests/cli/lib.sh disable=SC1091,SC2016,SC2317
+# shellcheck source=tests/cli/lib.sh disable=SC1091,SC2094,SC2016,SC2317
 . "$(dirname "$0")/lib.sh"
 
 state_is()
