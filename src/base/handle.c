@@ -145,6 +145,16 @@ int mye_fork_open_dir(const char *path)
 	return fd;
 }
 
+int mye_fork_open_pidfd(const struct mye_identity *who)
+{
+	int fd;
+
+	mye_fork_enter();
+	fd = mye_fork_keep(mye_pidfd_of(who));
+	mye_fork_leave();
+	return fd;
+}
+
 int mye_fork_register(int fd)
 {
 	unsigned int i;

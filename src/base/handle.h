@@ -31,6 +31,9 @@ void mye_fork_leave(void);
 int mye_fork_keep(int fd);
 /* mye_open_dir() like that; to be closed by mye_fork_close(). */
 int mye_fork_open_dir(const char *path);
+/* mye_pidfd_of() like that. */
+struct mye_identity;
+int mye_fork_open_pidfd(const struct mye_identity *who);
 
 /*
  * Register @p fd to be closed in a forked child. Every descriptor a handle

@@ -80,7 +80,7 @@ int cli_exit_code(int rc)
 
 /* The library speaks of its interface; here the remedy is an option or a command. */
 static const struct {
-	const char *library, *command;
+	const char *call, *command;
 } words[] = {
 	{"pass MYELON_", "MYELON_"},
 	{"MYELON_F_FORCE", "use --force"},
@@ -104,13 +104,13 @@ const char *cli_words(const char *sentence)
 	snprintf(text, sizeof(text), "%s", sentence);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		/* Once each: some replacements contain their own pattern. */
-		const char *at = strstr(text, words[i].library);
+		const char *at = strstr(text, words[i].call);
 		char changed[sizeof(text) + 64];
 
 		if (!at)
 			continue;
 		snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - text), text,
-		         words[i].command, at + strlen(words[i].library));
+		         words[i].command, at + strlen(words[i].call));
 		snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, changed);
 	}
 	return text;

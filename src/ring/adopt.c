@@ -82,11 +82,12 @@ static void keep(struct mye_adoption *a, uint32_t index, uint32_t offer, int fd)
  */
 static int take(const struct mye_adoption *a, const struct mye_entry *e)
 {
-	struct mye_identity who = e->about.who;
+	struct mye_identity who;
 	int number = __atomic_load_n(&e->slow.wake_fd, __ATOMIC_RELAXED);
 	int pidfd, fd;
 	uint32_t uid;
 
+	mye_identity_read(&who, &e->about.who);
 	if (number < 0 || (who.pid == mye_pid() && !mye_fork_keeps(number)))
 		return -EBADF;
 	pidfd = mye_pidfd_of(&who);

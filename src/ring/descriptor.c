@@ -61,16 +61,14 @@ static bool adopted(const struct mye_descriptor *d)
 
 static void watch_with_loop(struct mye_descriptor *d)
 {
-	/* A copy: it is checked and used, and others write it. */
-	struct mye_identity who = d->c->seg.producer->identity;
+	struct mye_identity who;
 
+	mye_identity_read(&who, &d->c->seg.producer->identity);
 	if (d->peer_fd >= 0) {
 		mye_loop_remove(d->loop, TAG_PEER);
 		mye_fork_close(d->peer_fd);
 	}
-	mye_fork_enter();
-	d->peer_fd = mye_fork_keep(mye_pidfd_of(&who));
-	mye_fork_leave();
+	d->peer_fd = mye_fork_open_pidfd(&who);
 	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) < 0) {
 		mye_fork_close(d->peer_fd);
 		d->peer_fd = -1;

@@ -87,13 +87,11 @@ static void unwatch(struct mye_descriptor *d)
 int mye_proxy_watch(void *arg)
 {
 	struct mye_descriptor *d = arg;
-	/* A copy: it is checked and used, and others write it. */
-	struct mye_identity who = d->c->seg.producer->identity;
+	struct mye_identity who;
 
+	mye_identity_read(&who, &d->c->seg.producer->identity);
 	unwatch(d);
-	mye_fork_enter();
-	d->watch_fd = mye_fork_keep(mye_pidfd_of(&who));
-	mye_fork_leave();
+	d->watch_fd = mye_fork_open_pidfd(&who);
 	if (d->watch_fd >= 0 && mye_task_fd(&d->peer, d->watch_fd, EPOLLIN) < 0)
 		unwatch(d);
 	return 0;
@@ -116,12 +114,10 @@ int mye_proxy_begin(void *arg)
 	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
 	d->link.ended = link_ended;
 	/* First: a thread that the loop may start for the bell runs there, too. */
-	if (mye_keeper_is_thread())
-		mye_keeper_cpu_serve(d->c->waiter.pinned, true);
+	mye_keeper_cpu_serve(d->c->waiter.pinned, true);
 	rc = mye_task_bell(&d->bell, mye_consumer_bell(d->c), d->fd);
 	if (rc < 0) {
-		if (mye_keeper_is_thread())
-			mye_keeper_cpu_serve(d->c->waiter.pinned, false);
+		mye_keeper_cpu_serve(d->c->waiter.pinned, false);
 		return rc;
 	}
 	mye_task_timer(&d->cap);
@@ -137,8 +133,7 @@ int mye_proxy_end(void *arg)
 	unwatch(d);
 	mye_task_end(&d->bell);
 	mye_task_end(&d->cap);
-	if (mye_keeper_is_thread())
-		mye_keeper_cpu_serve(d->c->waiter.pinned, false);
+	mye_keeper_cpu_serve(d->c->waiter.pinned, false);
 	__atomic_fetch_sub(&mye_keeper_counts()->proxies, 1, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -18,27 +18,6 @@
 #define TAG_ENTRY 1 /* + index */
 #define EVENTS 8
 
-static struct mye_identity identity_of(const struct mye_entry *e)
-{
-	const struct mye_identity *from = &e->about.who;
-	struct mye_identity who = {
-		.pid = __atomic_load_n(&from->pid, __ATOMIC_RELAXED),
-		.start_ticks = __atomic_load_n(&from->start_ticks, __ATOMIC_RELAXED),
-		.pidns = __atomic_load_n(&from->pidns, __ATOMIC_RELAXED),
-		.pidfd_ino = __atomic_load_n(&from->pidfd_ino, __ATOMIC_RELAXED),
-		.boot_id = {__atomic_load_n(&from->boot_id[0], __ATOMIC_RELAXED),
-	                    __atomic_load_n(&from->boot_id[1], __ATOMIC_RELAXED)},
-	};
-
-	return who;
-}
-
-static bool is_same(const struct mye_identity *a, const struct mye_identity *b)
-{
-	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->pidns == b->pidns &&
-	       a->pidfd_ino == b->pidfd_ino;
-}
-
 static void forget(struct mye_guard *g, uint32_t index)
 {
 	struct mye_suspect *s = &g->entry[index];
@@ -70,30 +49,21 @@ static bool loop_ready(struct mye_producer *p, struct mye_guard *g)
 	return g->loop != NULL;
 }
 
-static int open_pidfd(const struct mye_identity *who)
-{
-	int fd;
-
-	mye_fork_enter();
-	fd = mye_fork_keep(mye_pidfd_of(who));
-	mye_fork_leave();
-	return fd;
-}
-
 void mye_guard_watch(struct mye_producer *p, struct mye_guard *g, uint32_t index)
 {
 	struct mye_suspect *s = &g->entry[index];
-	struct mye_identity who = identity_of(&p->seg.entries[index]);
+	struct mye_identity who;
 	int fd;
 
-	if (s->known && is_same(&s->who, &who))
+	mye_identity_read(&who, &p->seg.entries[index].about.who);
+	if (s->known && mye_identity_same(&s->who, &who))
 		return;
 	forget(g, index);
 	s->known = true;
 	s->who = who;
 	s->dying = s->unseen = false;
 	s->retry_ns = 0;
-	fd = loop_ready(p, g) ? open_pidfd(&who) : -ENOTSUP;
+	fd = loop_ready(p, g) ? mye_fork_open_pidfd(&who) : -ENOTSUP;
 	s->dying = fd == -ESRCH;
 	s->unseen = fd < 0 && fd != -ESRCH;
 	if (fd < 0)

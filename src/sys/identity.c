@@ -95,3 +95,24 @@ void mye_identify(struct mye_identity *out)
 	mye_affinity(&pinned);
 	out->cpu = pinned;
 }
+
+void mye_identity_read(struct mye_identity *out, const struct mye_identity *shared)
+{
+	*out = (struct mye_identity){
+		.pid = __atomic_load_n(&shared->pid, __ATOMIC_RELAXED),
+		.tid = __atomic_load_n(&shared->tid, __ATOMIC_RELAXED),
+		.start_ticks = __atomic_load_n(&shared->start_ticks, __ATOMIC_RELAXED),
+		.pidns = __atomic_load_n(&shared->pidns, __ATOMIC_RELAXED),
+		.pidfd_ino = __atomic_load_n(&shared->pidfd_ino, __ATOMIC_RELAXED),
+		.boot_id = {__atomic_load_n(&shared->boot_id[0], __ATOMIC_RELAXED),
+	                    __atomic_load_n(&shared->boot_id[1], __ATOMIC_RELAXED)},
+		.cpu = __atomic_load_n(&shared->cpu, __ATOMIC_RELAXED),
+		.uid = __atomic_load_n(&shared->uid, __ATOMIC_RELAXED),
+	};
+}
+
+bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->pidns == b->pidns &&
+	       a->pidfd_ino == b->pidfd_ino;
+}

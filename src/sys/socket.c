@@ -24,21 +24,22 @@ static int address(struct sockaddr_un *to, int dirfd, const char *name)
 	return n < (int)sizeof(to->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
-static int make(void)
+/* A socket, and what it is to be bound or connected to. */
+static int make(struct sockaddr_un *at, int dirfd, const char *name)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc = address(at, dirfd, name), fd;
 
+	if (rc)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	return fd < 0 ? -errno : fd;
 }
 
 int mye_socket_listen(int dirfd, const char *name, mode_t mode)
 {
 	struct sockaddr_un at;
-	int rc = address(&at, dirfd, name), fd;
+	int fd = make(&at, dirfd, name), rc = 0;
 
-	if (rc)
-		return rc;
-	fd = make();
 	if (fd < 0)
 		return fd;
 	mye_point();
@@ -59,11 +60,8 @@ int mye_socket_listen(int dirfd, const char *name, mode_t mode)
 int mye_socket_connect(int dirfd, const char *name)
 {
 	struct sockaddr_un at;
-	int rc = address(&at, dirfd, name), fd;
+	int fd = make(&at, dirfd, name), rc = 0;
 
-	if (rc)
-		return rc;
-	fd = make();
 	if (fd < 0)
 		return fd;
 	mye_point();

@@ -173,6 +173,10 @@ size_t mye_page_size(void);
 
 /* Identity and CPUs. */
 void mye_identify(struct mye_identity *out); /* of the calling thread's process */
+/* A copy of one in shared memory, which its owner may be writing: check and use the copy. */
+void mye_identity_read(struct mye_identity *out, const struct mye_identity *shared);
+/* Are these the same process? */
+bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b);
 uint32_t mye_pid(void);
 uint32_t mye_tid(void);
 uint32_t mye_euid(void);

@@ -112,11 +112,6 @@ static int begun(struct mye_task *t, int rc)
 	return 0;
 }
 
-int mye_task_word(struct mye_task *t, const uint32_t *word)
-{
-	return begun(t, mye_loop_add_word(keeper->loop, word, tag_of(t)));
-}
-
 int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd)
 {
 	return begun(t, mye_loop_add_bell(keeper->loop, word, eventfd, &keeper->counts.wakes,
@@ -191,7 +186,7 @@ again:
 static int turn(struct keeper *k, int64_t deadline)
 {
 	int64_t first = next_deadline(k);
-	int n, i;
+	int n;
 
 	n = mye_loop_sleep(k->loop, first < deadline ? first : deadline, k->batch, BATCH);
 	__atomic_fetch_add(&k->counts.loops, 1, __ATOMIC_RELAXED);
@@ -207,9 +202,7 @@ static int turn(struct keeper *k, int64_t deadline)
 			t->ready(t, e.events);
 	}
 	k->batch_at = k->batch_count = 0;
-	for (i = expire(k); i > 0; i--)
-		n++;
-	return n;
+	return n + expire(k);
 }
 
 /* The thread. */

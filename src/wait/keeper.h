@@ -60,8 +60,7 @@ bool mye_keeper_is_thread(void);
 void mye_keeper_cpu_begin(void);
 void mye_keeper_cpu_serve(int cpu, bool begin);
 
-/* On the keeper's thread: one word or one descriptor per task, or only a deadline. */
-int mye_task_word(struct mye_task *t, const uint32_t *word);
+/* On the keeper's thread: one bell or one descriptor per task, or only a deadline. */
 /* A word of which every change writes @p eventfd; ready is not called. */
 int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd);
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events);

@@ -40,7 +40,12 @@ static void settle(void)
 
 void mye_keeper_cpu_serve(int cpu, bool begin)
 {
-	bool is_pinned = cpu >= 0 && (size_t)cpu < sizeof(users) / sizeof(users[0]);
+	bool is_pinned;
+
+	/* The application's thread, if that drives the keeper, runs where the application says. */
+	if (!mye_keeper_is_thread())
+		return;
+	is_pinned = cpu >= 0 && (size_t)cpu < sizeof(users) / sizeof(users[0]);
 
 	if (is_pinned)
 		users[cpu] = (uint16_t)(users[cpu] + (begin ? 1 : -1));

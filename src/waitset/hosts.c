@@ -28,22 +28,6 @@ static void ask(struct myelon_waitset *ws, struct mye_source *s)
 	ws->asking = true;
 }
 
-static struct mye_identity identity_of(const struct mye_consumer *c)
-{
-	const struct mye_identity *from = &c->seg.producer->identity;
-	struct mye_identity who = {
-		.pid = __atomic_load_n(&from->pid, __ATOMIC_RELAXED),
-		.start_ticks = __atomic_load_n(&from->start_ticks, __ATOMIC_RELAXED),
-		.pidns = __atomic_load_n(&from->pidns, __ATOMIC_RELAXED),
-		.pidfd_ino = __atomic_load_n(&from->pidfd_ino, __ATOMIC_RELAXED),
-		.boot_id = {__atomic_load_n(&from->boot_id[0], __ATOMIC_RELAXED),
-	                    __atomic_load_n(&from->boot_id[1], __ATOMIC_RELAXED)},
-		.cpu = __atomic_load_n(&from->cpu, __ATOMIC_RELAXED),
-	};
-
-	return who;
-}
-
 static struct mye_host *host_find(const struct myelon_waitset *ws, const struct mye_identity *who)
 {
 	struct mye_host *h;
@@ -53,16 +37,6 @@ static struct mye_host *host_find(const struct myelon_waitset *ws, const struct 
 		    h->pidns == who->pidns && h->pidfd_ino == who->pidfd_ino)
 			break;
 	return h;
-}
-
-static int open_pidfd(const struct mye_identity *who)
-{
-	int fd;
-
-	mye_fork_enter();
-	fd = mye_fork_keep(mye_pidfd_of(who));
-	mye_fork_leave();
-	return fd;
 }
 
 static void watch(struct myelon_waitset *ws, struct mye_host *h)
@@ -100,7 +74,7 @@ static int host_new(struct myelon_waitset *ws, const struct mye_identity *who,
 	h->cpu = who->cpu;
 	h->own = who->pid == mye_pid() && who->pidns == mye_pid_namespace() &&
 	         who->start_ticks == mye_start_ticks(0);
-	h->pidfd = h->own ? -1 : open_pidfd(who);
+	h->pidfd = h->own ? -1 : mye_fork_open_pidfd(who);
 	if (h->pidfd == -ESRCH) {
 		free(h);
 		return -ESRCH;
@@ -148,9 +122,10 @@ static void begin_dying(struct myelon_waitset *ws, struct mye_source *s)
 
 void mye_host_follow(struct myelon_waitset *ws, struct mye_source *s, uint64_t epoch)
 {
-	struct mye_identity who = identity_of(s->consumer.c);
+	struct mye_identity who;
 	struct mye_host *h;
 
+	mye_identity_read(&who, &s->consumer.c->seg.producer->identity);
 	mye_host_leave(ws, s);
 	s->consumer.epoch = epoch;
 	if (s->consumer.told == epoch)
