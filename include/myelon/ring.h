@@ -269,6 +269,14 @@ struct myelon_ring_info {
 	uint64_t other_pages;  /**< of these on nodes above 63 */
 	uint64_t absent_pages; /**< of these on no node */
 	uint64_t node_pages[MYELON_NUMA_NODES_MAX]; /**< of these on each node */
+	/* Times are of CLOCK_REALTIME and reports: they decide nothing, and follow steps of the clock. */
+	uint64_t producer_since_ns; /**< when this producer created or took over, 0: unknown */
+	/** Since when the living producer waits for consumers (for room, or until all is read), 0: it does
+	 *  not. Waits of less than 10 ms and claims that only try are mostly not seen. */
+	uint64_t blocked_since_ns;
+	int64_t blocked_need;    /**< then: it goes on when every gating cursor has reached this */
+	uint32_t dead_consumers; /**< gating entries whose owner is dead */
+	uint32_t reserved;
 };
 #define MYELON_RING_INFO_INIT                                                                      \
 	{                                                                                          \
@@ -301,6 +309,11 @@ struct myelon_consumer_entry {
 	uint32_t
 		engine; /**< enum myelon_engine: what wakes its descriptor, if wait is MYELON_WAIT_FD */
 	uint32_t reserved;
+	/* As the times in myelon_ring_info. */
+	uint64_t attached_ns; /**< when its owner, or last owner, attached, 0: unknown */
+	uint64_t left_ns;     /**< absent, evicted: when it left or was evicted, 0: unknown */
+	/** Since when the producer has waited for this consumer among others, 0: it does not. */
+	uint64_t holds_up_since_ns;
 };
 
 /** Return non-zero to stop; that value is returned by the caller. */

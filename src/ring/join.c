@@ -240,6 +240,7 @@ static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
 	struct mye_entry *e = &seg->entries[j->index];
 
 	mye_identify(&e->about.who);
+	__atomic_store_n(&e->slow.attached_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.wait, j->wait, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);

@@ -190,6 +190,7 @@ static int repair(struct mye_producer *p)
 			p->seg.place.name, (long long)published, (long long)ceiling);
 	__atomic_store_n(&page->space.space_target, INT64_MAX, __ATOMIC_RELAXED);
 	__atomic_store_n(&page->slow.parked, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&page->report.blocked_ns, 0, __ATOMIC_RELAXED);
 	for (int i = 0; i < MYE_FRAME_MARKS; i++)
 		if (__atomic_load_n(&page->frame_marks[i], __ATOMIC_RELAXED) > published)
 			__atomic_store_n(&page->frame_marks[i], -1, __ATOMIC_RELAXED);
@@ -206,6 +207,7 @@ static void announce_takeover(struct mye_producer *p)
 	struct mye_producer_page *page = p->seg.producer;
 
 	mye_identify(&page->identity);
+	__atomic_store_n(&page->report.since_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&page->slow.wait, p->waiter.strategy, __ATOMIC_RELAXED);
 	mye_point();
 	/* Release: pairs with the acquire load of the state in consumers. Before the epoch: a reader

@@ -56,6 +56,14 @@ static inline void mye_member_leave(struct mye_member *m)
 		m->leave(m);
 }
 
+/* What tools see of a wait for consumers (blocked.h). */
+struct mye_blocked {
+	bool shown;      /* it is in the producer page */
+	uint64_t ns;     /* since when, CLOCK_REALTIME; 0: the last wait got what it wanted */
+	int64_t next;    /* hot.next of that wait */
+	int64_t left_ns; /* when it was given up */
+};
+
 struct mye_producer {
 	struct myelon_producer hot;
 	uint32_t magic;
@@ -71,8 +79,9 @@ struct mye_producer {
 	uint32_t exact_episodes; /* blocked episodes that ask for the exact need at once */
 	uint32_t soft_more;      /* how much more than that the others ask for */
 	uint32_t soft_reached;   /* how often in a row that was reached in time */
-	uint32_t in_call;        /* debug builds: thread inside a slow path */
-	bool leased;             /* the lease is ours */
+	struct mye_blocked blocked;
+	uint32_t in_call; /* debug builds: thread inside a slow path */
+	bool leased;      /* the lease is ours */
 	uint64_t alerts;
 	struct mye_guard *guard;       /* NULL: nobody is required (guard.h) */
 	bool managed_open;             /* managed claims may use the room there is */

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "ring/blocked.h"
 #include "ring/gate.h"
 #include "ring/guard.h"
 #include "sys/sys.h"
@@ -195,6 +196,11 @@ static int look(struct mye_producer *p, struct room *r, enum mye_step step,
 	return mye_guard_look(p, r->guard, r->need, now, parked);
 }
 
+static int64_t waited(const struct mye_episode *e)
+{
+	return e->begun_ns ? e->now_ns - e->begun_ns : 0;
+}
+
 static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 {
 	struct mye_waiter *w = &p->waiter;
@@ -207,9 +213,12 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		r->exact = true;
 	}
 	mye_episode_begin(&e, deadline);
+	mye_blocked_again(p, r->need);
 	for (;;) {
 		enum mye_step step = mye_episode_step(w, &e, &p->seg);
 
+		if (step == MYE_STEP_PARK || step == MYE_STEP_ASK)
+			mye_blocked_show(p, r->need, waited(&e));
 		if (step == MYE_STEP_TIMEOUT)
 			rc = satisfied(p, r, true) ? 1 : -ETIMEDOUT;
 		else if (step == MYE_STEP_EINTR && (p->flags & MYELON_F_EINTR))
@@ -226,6 +235,7 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		if (rc)
 			break;
 	}
+	mye_blocked_end(p, rc > 0, waited(&e));
 	mye_episode_end(w, &e, rc > 0 ? (uint64_t)(p->hot.end - p->hot.next) : 0);
 	return rc > 0 ? 0 : rc;
 }

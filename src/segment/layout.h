@@ -131,7 +131,14 @@ struct mye_producer_page {
 	struct mye_identity identity MYE_ALIGNED;
 	/* framed producer; joiners: frame starts, -1 */
 	int64_t frame_marks[MYE_FRAME_MARKS] MYE_ALIGNED;
-	uint64_t counters[48] MYE_ALIGNED; /* later: counters of the producer */
+	struct {
+		uint64_t
+			since_ns; /* producer; tools: when it created or took over, CLOCK_REALTIME */
+		uint64_t
+			blocked_ns; /* producer; tools: waits for consumers since, 0: it does not */
+		int64_t blocked_need;  /* producer; tools: the cursor it waits for */
+		uint64_t counters[45]; /* later: counters of the producer */
+	} MYE_ALIGNED report;
 };
 
 /* Bits of parked. */
@@ -208,7 +215,8 @@ struct mye_entry {
 		int32_t wake_fd; /* consumer; producer: the eventfd offered, in the consumer's process */
 		uint32_t reserved; /* 0 */
 		uint64_t adopted;  /* producer; consumer: MYE_ADOPTED() of the offer it answered */
-		uint64_t counters[5]; /* later */
+		uint64_t attached_ns; /* consumer; tools: when it attached, CLOCK_REALTIME */
+		uint64_t counters[4]; /* later */
 	} MYE_ALIGNED slow;
 	struct {
 		char id[MYE_ID_BYTES]; /* NUL-terminated */
