@@ -203,7 +203,7 @@ struct myelon_attach_opts {
 struct myelon_dir_opts {
 	uint32_t size;
 	uint32_t flags; /**< remove, evict, gc: MYELON_F_ANY_OWNER, of no effect where one only
-	                 *   looks; remove: MYELON_F_FORCE */
+	                 *   looks; remove: MYELON_F_FORCE; gc: MYELON_F_DRY_RUN */
 	const char *hugetlb_dir;
 	const char *shm_dir;
 };
@@ -211,6 +211,8 @@ struct myelon_dir_opts {
 	((struct myelon_dir_opts){.size = sizeof(struct myelon_dir_opts), __VA_ARGS__})
 /** remove: take away the name of a ring that is still used; evict: also a consumer that lives */
 #define MYELON_F_FORCE (1u << 8)
+/** gc: report what would be removed, and remove nothing */
+#define MYELON_F_DRY_RUN (1u << 9)
 
 /** A run of slots to write. */
 struct myelon_span {
@@ -376,7 +378,7 @@ MYELON_API int myelon_evict(const char *name, const char *id, uint32_t flags,
 /** What gc found. */
 struct myelon_gc_item {
 	uint32_t size;
-	int32_t error; /**< 0: removed; else why not (-EBUSY: in use; -EPERM: not to be removed) */
+	int32_t error; /**< 0: removed, or would be; else why not (-EBUSY: in use; -EPERM: not to be removed) */
 	uint64_t bytes;
 	char path[256];
 	char reason[160];
@@ -388,7 +390,8 @@ typedef int (*myelon_gc_fn)(void *ctx, const struct myelon_gc_item *item);
  * live process owns, and nothing else; plain-file rings, rings created with
  * MYELON_F_KEEP or by a library of another layout version, and files that are no
  * rings stay. @p fn may be NULL.
- * @return files removed, or an error about the directories.
+ * With MYELON_F_DRY_RUN nothing is removed; @p fn is told what would be, as things are at that moment.
+ * @return files removed, or that would be, or an error about the directories.
  */
 MYELON_API int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx);
 
