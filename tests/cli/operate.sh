@@ -140,6 +140,29 @@ out_has '^producer  *dead, '
 expect 0 myelon ls
 out_has '^gone .* dead  *-  '
 
+# An id is what somebody wrote into shared memory; the command of a hint is safe to paste.
+mkfifo feed3
+"${run[@]}" pub hostile <feed3 &
+pub=$!
+exec 3>feed3
+"${run[@]}" sub hostile --id victim >got 3>&- &
+victim=$!
+until_true attached hostile 1
+kill -KILL "$victim"
+wait "$victim" 2>/dev/null
+printf '%s' '$(touch pwned)`touch pwned`;touch pwned'\' |
+	dd of="$MYELON_SHM_DIR/myelon.hostile" bs=1 seek=$((3 * $(getconf PAGESIZE) + 128)) \
+		conv=notrunc 2>/dev/null
+expect 0 myelon info hostile
+sed -n "s|^hint .*: myelon evict|'$MYELON_COMMAND' evict|p" out >hint
+grep -q 'touch pwned' hint || fail "no hint for a hostile id: $(cat out)"
+expect 2 sh hint
+[ ! -e pwned ] || fail "the command of a hint ran what an id says: $(cat hint)"
+kill -KILL "$pub"
+wait "$pub" 2>/dev/null
+exec 3>&-
+expect 0 myelon rm hostile
+
 # gc: what would go, what not and why; then it goes.
 mkfifo feed2
 "${run[@]}" pub used --wait-for 0 <feed2 &
