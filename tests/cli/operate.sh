@@ -150,7 +150,7 @@ victim=$!
 until_true attached hostile 1
 kill -KILL "$victim"
 wait "$victim" 2>/dev/null
-printf '%s' '$(touch pwned)`touch pwned`;touch pwned'\' |
+printf '%s' "\$(touch pwned)';touch pwned;'" |
 	dd of="$MYELON_SHM_DIR/myelon.hostile" bs=1 seek=$((3 * $(getconf PAGESIZE) + 128)) \
 		conv=notrunc 2>/dev/null
 expect 0 myelon info hostile
