@@ -60,10 +60,12 @@ enum myelon_peer_change {
 	/** Its lock is free though it never left. A consumer holds the producer up until its id is back or
 	 *  evicted. Not attached before: it was killed while it joined. */
 	MYELON_CHANGE_DIED = 5,
-	MYELON_CHANGE_EVICTED = 6,   /**< nobody waits for it any more; the last that is told of it */
-	MYELON_CHANGE_STALLED = 7,   /**< it had something to read, and released nothing for progress_ns */
+	MYELON_CHANGE_EVICTED = 6, /**< nobody waits for it any more; the last that is told of it */
+	MYELON_CHANGE_STALLED =
+		7, /**< it had something to read, and released nothing for progress_ns */
 	MYELON_CHANGE_RECOVERED = 8, /**< ... and does again, or has read everything */
-	MYELON_CHANGE_REMOVED = 9,   /**< the ring's name is gone or another ring's; nothing follows */
+	MYELON_CHANGE_REMOVED =
+		9, /**< the ring's name is gone or another ring's; nothing follows */
 };
 
 enum myelon_peer_role {
@@ -102,7 +104,7 @@ typedef void (*myelon_peer_fn)(void *ctx, const struct myelon_peer_event *event)
 /** Options of myelon_peers_open(). Zero means default; append only. */
 struct myelon_peers_opts {
 	uint32_t size;
-	uint32_t flags; /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
+	uint32_t flags;                /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
 	myelon_peer_fn on_peer_change; /**< NULL: the application calls myelon_peers_next() */
 	void *ctx;
 	/** Tell of stalled consumers: of who has something to read and releases nothing for so long (found

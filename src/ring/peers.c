@@ -258,8 +258,8 @@ void myelon_peers_interrupt(struct myelon_peers *public)
 const char *myelon_peer_change_name(enum myelon_peer_change change)
 {
 	static const char *const names[] = {
-		NULL,    "attached", "rejoined", "detached",  "dying",
-		"died",  "evicted",  "stalled",  "recovered", "removed",
+		NULL,   "attached", "rejoined", "detached",  "dying",
+		"died", "evicted",  "stalled",  "recovered", "removed",
 	};
 
 	return (unsigned int)change < sizeof(names) / sizeof(names[0]) ? names[change] : NULL;

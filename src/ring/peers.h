@@ -72,7 +72,7 @@ struct mye_peers {
 	uint32_t lease_value;
 	int64_t deaf_until; /* to a word that was raised for nothing */
 	int64_t lease_deaf_until;
-	bool heard;         /* look, whatever the word says */
+	bool heard; /* look, whatever the word says */
 
 	/* The look. */
 	uint32_t records; /* producer, consumers */

@@ -54,8 +54,7 @@ static int start(void *arg)
 	if (rc < 0)
 		return rc;
 	mye_peers_begin(w);
-	w->task = (struct mye_task){
-		.ready = ready, .expired = expired, .deadline = MYELON_FOREVER};
+	w->task = (struct mye_task){.ready = ready, .expired = expired, .deadline = MYELON_FOREVER};
 	rc = mye_task_fd(&w->task, mye_loop_fd(w->loop), EPOLLIN);
 	w->polled = true;
 	if (rc == 0)

@@ -76,9 +76,8 @@ static void tell_removed(struct mye_peers *w)
 {
 	struct myelon_peer_event *e = &w->told[w->told_end++];
 
-	*e = (struct myelon_peer_event){.size = sizeof(*e),
-	                                .change = MYELON_CHANGE_REMOVED,
-	                                .noticed_ns = w->now};
+	*e = (struct myelon_peer_event){
+		.size = sizeof(*e), .change = MYELON_CHANGE_REMOVED, .noticed_ns = w->now};
 	e->published = e->cursor = load_published(w);
 	w->over = true;
 }
@@ -160,8 +159,8 @@ static bool known(const struct mye_peer_record *r, const char *id)
 static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s)
 {
 	static const enum mye_standing standing[] = {
-		[MYE_ENTRY_FREE] = MYE_NOBODY,   [MYE_ENTRY_JOINING] = MYE_COMING,
-		[MYE_ENTRY_ACTIVE] = MYE_COMING, [MYE_ENTRY_RELEASED] = MYE_LEFT,
+		[MYE_ENTRY_FREE] = MYE_NOBODY,    [MYE_ENTRY_JOINING] = MYE_COMING,
+		[MYE_ENTRY_ACTIVE] = MYE_COMING,  [MYE_ENTRY_RELEASED] = MYE_LEFT,
 		[MYE_ENTRY_EVICTED] = MYE_OUSTED,
 	};
 	struct mye_peer_record *r = &w->record[place];
@@ -246,8 +245,8 @@ static void follow(struct mye_peers *w, uint32_t place, int64_t cursor)
 		r->stalled = true;
 		tell(w, place, MYELON_CHANGE_STALLED);
 	}
-	mye_sooner(&w->due, w->now + (w->progress_ns / 2 > TICK_MIN_NS ? w->progress_ns / 2
-	                                                               : TICK_MIN_NS));
+	mye_sooner(&w->due,
+	           w->now + (w->progress_ns / 2 > TICK_MIN_NS ? w->progress_ns / 2 : TICK_MIN_NS));
 }
 
 static void ask(struct mye_peers *w, uint32_t place, const struct sight *s)

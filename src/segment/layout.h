@@ -109,7 +109,8 @@ struct mye_producer_page {
 	struct {
 		int64_t published;   /* producer; consumers, observers: last visible sequence, -1 */
 		uint32_t message_id; /* framed producer; next producer: last id used */
-		uint32_t closed_epoch; /* producer at close; watches: low half of the last epoch that closed */
+		uint32_t
+			closed_epoch; /* producer at close; watches: low half of the last epoch that closed */
 	} MYE_ALIGNED hot;
 	struct {
 		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */

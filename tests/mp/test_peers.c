@@ -611,8 +611,7 @@ Test(peers, watch_of_an_idle_ring_sleeps)
 	getrusage(RUSAGE_SELF, &v);
 	printf("a watch of an idle ring: %lld us of CPU, %ld sleeps in 3 s\n",
 	       (long long)(cpu_us() - before), v.ru_nvcsw - u.ru_nvcsw);
-	cr_assert_leq(v.ru_nvcsw - u.ru_nvcsw, 12, "it sleeps %ld times",
-	              v.ru_nvcsw - u.ru_nvcsw);
+	cr_assert_leq(v.ru_nvcsw - u.ru_nvcsw, 12, "it sleeps %ld times", v.ru_nvcsw - u.ru_nvcsw);
 	cr_ok(myelon_peers_close(w));
 	killed(&stage.consumer);
 	killed(&stage.producer);
