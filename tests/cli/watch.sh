@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 # watch: a line for everybody who comes, leaves, stalls, dies, and for the end of the ring.
-# shellcheck source=tests/cli/lib.sh disable=SC1091,SC2016,SC2317
+# shellcheck source=tests/cli/lib.sh disable=SC1091,SC2094,SC2016,SC2317
 . "$(dirname "$0")/lib.sh"
 
 expect 3 myelon watch feed
