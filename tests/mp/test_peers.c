@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /* What a watch tells of processes that come, leave, stop, die, are replaced, or become other programs. */
-#include "../unit/peers_kit.h"
+#include "../unit/peers_inside.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -161,6 +161,8 @@ static void deaths(uint32_t flags)
 	peers_expect(w, MYELON_CHANGE_ATTACHED, "");
 	e = peers_expect(w, MYELON_CHANGE_ATTACHED, "x");
 	cr_assert_eq(e.pid, stage.consumer.pid);
+	peers_expect_none(w);
+	peers_hear_only(w);
 	for (int round = 0; round < 3; round++) {
 		first = stage.consumer.pid;
 		killed(&stage.consumer);
@@ -279,6 +281,8 @@ Test(peers, dying_is_told_until_the_lock_is_free)
 	w = peers_watch(stage.name, NULL);
 	peers_expect(w, MYELON_CHANGE_ATTACHED, "");
 	peers_expect(w, MYELON_CHANGE_ATTACHED, "x");
+	peers_expect_none(w);
+	peers_hear_only(w);
 	kit_kill(&stage.consumer, SIGKILL);
 	peers_expect(w, MYELON_CHANGE_DYING, "x");
 	cr_assert_eq(myelon_peers_next(w, &e, myelon_deadline_after(100 * MS)), -ETIMEDOUT);
@@ -349,6 +353,9 @@ static void die_elsewhere(struct part part, const char *id)
 	do
 		e = peers_next(w);
 	while (strcmp(e.id, id) != 0);
+	if (id[0])
+		peers_expect_none(w);
+	peers_hear_only(w);
 	kill((pid_t)stage.page->result[0].value[0], SIGKILL);
 	e = peers_next(w);
 	if (e.change == MYELON_CHANGE_DYING)
@@ -407,6 +414,8 @@ static void heard_in_epoll(uint32_t mode)
 	cr_assert_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, myelon_peers_fd(w), &how), 0);
 	while (myelon_peers_next(w, &e, MYELON_TRY) == 0)
 		;
+	peers_hear_only(w);
+	peers_expect_none(w);
 	for (int victim = 0; victim < 2; victim++) {
 		killed(victim ? &stage.producer : &stage.consumer);
 		while (died <= victim) {

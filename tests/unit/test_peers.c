@@ -3,7 +3,6 @@
 #include "peers_kit.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -275,45 +274,6 @@ Test(peers, read_only_files_suffice_and_any_owner_is_asked_for)
 	peers_expect(w, MYELON_CHANGE_DETACHED, "");
 	peers_expect(w, MYELON_CHANGE_REMOVED, "");
 	cr_ok(myelon_peers_close(w));
-}
-
-static bool readable(int fd, int ms)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-
-	return poll(&p, 1, ms) == 1;
-}
-
-/* One question for each time it is readable is enough. */
-Test(peers, descriptor_stays_readable_until_everything_was_told)
-{
-	char name[KIT_NAME];
-	struct myelon_producer *p = ring_make(name, SMALL());
-	struct myelon_consumer *c[3];
-	struct myelon_peers *w = peers_watch(name, NULL);
-	struct myelon_peer_event e = MYELON_PEER_EVENT_INIT;
-	int fd = myelon_peers_fd(w), told = 0;
-
-	cr_assert_geq(fd, 0);
-	for (int i = 0; i < 3; i++)
-		c[i] = ring_join(name, NULL);
-	while (told < 4) {
-		int rc;
-
-		cr_assert(readable(fd, 20000), "%d were told", told);
-		rc = myelon_peers_next(w, &e, MYELON_TRY);
-		cr_assert(rc == 0 || rc == -EAGAIN, "%d: %s", rc, myelon_last_error());
-		told += rc == 0;
-	}
-	peers_expect_none(w);
-	for (int i = 0; i < 3; i++)
-		myelon_consumer_close(c[i]);
-	for (told = 0; told < 3;) {
-		cr_assert(readable(fd, 20000), "%d were told", told);
-		told += myelon_peers_next(w, &e, MYELON_TRY) == 0;
-	}
-	cr_ok(myelon_peers_close(w));
-	myelon_producer_close(p);
 }
 
 Test(peers, edge_triggered_loop_hears_of_every_change)

@@ -2,9 +2,7 @@
 /* A table that says anything: a watch neither crashes nor calls a living one dead, and settles when it tells the truth again. */
 #include "peers_kit.h"
 
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ring/peers.h"
 #include "sys/sys.h"
@@ -151,62 +149,4 @@ Test(peers_hostile, bell_that_rings_for_nothing_is_not_listened_to)
 	peers_expect(w, MYELON_CHANGE_DETACHED, "x");
 	cr_ok(myelon_peers_close(w));
 	myelon_producer_close(p);
-}
-
-static int hold_until_killed(void *arg)
-{
-	struct myelon_consumer *c;
-
-	if (myelon_consumer_attach(&c, arg, WITH(.id = "y")) < 0)
-		return 1;
-	for (;;)
-		pause();
-}
-
-/* The look at everything each second would find it all: so there is none. */
-static void hear_only(struct myelon_peers *w)
-{
-	struct mye_peers *inside = (struct mye_peers *)(void *)w;
-
-	inside->whole_at = inside->due = kit_now_ns() + 3600000 * MS;
-}
-
-Test(peers_hostile, nothing_is_left_to_the_cap_that_can_be_heard)
-{
-	char name[KIT_NAME];
-	struct myelon_producer *p = ring_make(name, SMALL());
-	struct myelon_consumer *c;
-	struct myelon_peers *w = peers_watch(name, NULL);
-	struct myelon_peer_event event;
-	struct kit_actor a;
-
-	peers_expect(w, MYELON_CHANGE_ATTACHED, "");
-	peers_expect_none(w);
-	hear_only(w);
-	c = ring_join(name, WITH(.id = "x"));
-	peers_expect(w, MYELON_CHANGE_ATTACHED, "x");
-	cr_assert_eq(myelon_evict(name, "x", MYELON_F_FORCE, NULL), 1);
-	peers_expect(w, MYELON_CHANGE_EVICTED, "x");
-	myelon_consumer_close(c);
-	c = ring_join(name, WITH(.id = "x"));
-	peers_expect(w, MYELON_CHANGE_REJOINED, "x");
-	myelon_producer_close(p);
-	peers_expect(w, MYELON_CHANGE_DETACHED, "");
-	cr_ok(myelon_producer_open(&p, name, NULL));
-	peers_expect(w, MYELON_CHANGE_REJOINED, "");
-	cr_assert_eq(kit_fork(&a, hold_until_killed, name), 0);
-	peers_expect(w, MYELON_CHANGE_ATTACHED, "y");
-	kit_kill(&a, SIGKILL);
-	do
-		event = peers_next(w);
-	while (event.change == MYELON_CHANGE_DYING);
-	cr_assert(event.change == MYELON_CHANGE_DIED, "%s", peers_say(&event));
-	cr_assert_eq(kit_wait(&a, 30), -SIGKILL);
-	myelon_consumer_close(c);
-	peers_expect(w, MYELON_CHANGE_DETACHED, "x");
-	myelon_producer_close(p);
-	peers_expect(w, MYELON_CHANGE_DETACHED, "");
-	/* Who left last took the files. */
-	peers_expect(w, MYELON_CHANGE_REMOVED, "");
-	cr_ok(myelon_peers_close(w));
 }
