@@ -436,6 +436,35 @@ Test(peers, death_makes_the_descriptor_readable)
 	heard_in_epoll(EPOLLET);
 }
 
+/* Both are heard by the first question; one question for each time it is readable is enough. */
+Test(peers, descriptor_stays_readable_until_both_deaths_were_told)
+{
+	struct myelon_peer_event e = MYELON_PEER_EVENT_INIT;
+	struct epoll_event how = {.events = EPOLLIN};
+	int epoll = epoll_create1(EPOLL_CLOEXEC), died = 0;
+	struct myelon_peers *w;
+
+	begin();
+	come(&stage.producer, (struct part){0});
+	come(&stage.consumer, (struct part){.id = "x"});
+	w = peers_watch(stage.name, NULL);
+	cr_assert_eq(epoll_ctl(epoll, EPOLL_CTL_ADD, myelon_peers_fd(w), &how), 0);
+	while (myelon_peers_next(w, &e, MYELON_TRY) == 0)
+		;
+	peers_hear_only(w);
+	peers_expect_none(w);
+	killed(&stage.consumer);
+	killed(&stage.producer);
+	while (died < 2) {
+		cr_assert_eq(kit_epoll_one(epoll, 20000), 1, "%d were told", died);
+		if (myelon_peers_next(w, &e, MYELON_TRY) == 0)
+			died += e.change == MYELON_CHANGE_DIED;
+	}
+	close(epoll);
+	cr_ok(myelon_peers_close(w));
+	end();
+}
+
 static void note(void *ctx, const struct myelon_peer_event *e)
 {
 	struct kit_page *page = ctx;
