@@ -222,6 +222,18 @@ static void announce_takeover(struct mye_producer *p)
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
 	mye_ring_bell(&p->seg.shared->space.bell, &p->seg.shared->space.wake_ns);
+	mye_peers_changed(&p->seg);
+}
+
+/* @p page is ours, and final. */
+static void say_closed(struct mye_producer_page *page)
+{
+	/* First: who finds the next epoch already is told by it how this one ended. */
+	__atomic_store_n(&page->hot.closed_epoch, (uint32_t)page->slow.epoch, __ATOMIC_RELAXED);
+	mye_point();
+	/* Release: pairs with the acquire load of the state in consumers; published is final. */
+	__atomic_store_n(&page->slow.state, MYE_PRODUCER_CLOSED, __ATOMIC_RELEASE);
+	mye_point();
 }
 
 /* A takeover that failed leaves the ring as it was: still dead, or still closed; never removed by us. */
@@ -232,13 +244,12 @@ static void give_back(struct mye_producer *p, bool closed)
 	p->hot.end = p->hot.claimed = p->hot.next;
 	p->magic = 0;
 	if (closed)
-		/* Release: pairs with the acquire load of the state in consumers. */
-		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
-		                 __ATOMIC_RELEASE);
+		say_closed(p->seg.producer);
 	mye_adoption_close(p);
 	lease_release(p);
 	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
 	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	mye_peers_changed(&p->seg);
 	handle_drop(p);
 }
 
@@ -327,11 +338,10 @@ void myelon_producer_close(struct myelon_producer *hot)
 	hot->managed_end = 0;
 	p->magic = 0;
 	mye_point();
-	/* Release: pairs with the acquire load of the state in consumers; published is final. */
-	__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED, __ATOMIC_RELEASE);
-	mye_point();
+	say_closed(p->seg.producer);
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
+	mye_peers_changed(&p->seg);
 	mye_adoption_close(p);
 	handle_drop(p);
 }

@@ -109,7 +109,8 @@ struct mye_producer_page {
 	struct {
 		int64_t published;   /* producer; consumers, observers: last visible sequence, -1 */
 		uint32_t message_id; /* framed producer; next producer: last id used */
-		uint32_t reserved;
+		uint32_t
+			closed_epoch; /* producer at close; watches: low half of the last epoch that closed */
 	} MYE_ALIGNED hot;
 	struct {
 		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */
@@ -164,7 +165,7 @@ struct mye_shared_page {
 	struct {
 		uint32_t
 			bell; /* consumers that pass space_target, joiners, leavers: +1; producer waits */
-		uint32_t reserved;
+		uint32_t peers; /* whoever changes who is there: +1; watches wait on it */
 		uint64_t wake_ns;
 	} MYE_ALIGNED space;
 	struct {

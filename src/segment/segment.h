@@ -18,8 +18,14 @@
 
 #include "segment/layout.h"
 
-/* OPERATOR: the control file only, to repair what others left. */
-enum mye_role { MYE_ROLE_PRODUCER, MYE_ROLE_CONSUMER, MYE_ROLE_OBSERVER, MYE_ROLE_OPERATOR };
+/* OPERATOR: the control file only, to repair what others left. WATCHER: the control file only, to look at. */
+enum mye_role {
+	MYE_ROLE_PRODUCER,
+	MYE_ROLE_CONSUMER,
+	MYE_ROLE_OBSERVER,
+	MYE_ROLE_OPERATOR,
+	MYE_ROLE_WATCHER,
+};
 
 #define MYE_PATH_MAX 4096
 
@@ -101,9 +107,9 @@ struct mye_attach {
 /*
  * attach.c: open, lock byte 0 of both files shared, check the link count,
  * validate a private copy of the header, map and populate. PRODUCER also takes
- * byte 1 (-EBUSY) and maps the producer page writable. OBSERVER may end with
- * writable == false, and releases byte 0 of both files again. OPERATOR does not
- * open the data.
+ * byte 1 (-EBUSY) and maps the producer page writable. OBSERVER and WATCHER may
+ * end with writable == false, and release byte 0 of both files again. OPERATOR
+ * and WATCHER do not open the data.
  */
 int mye_segment_attach(struct mye_segment *seg, const char *name, const struct mye_attach *want);
 

@@ -46,8 +46,9 @@ int mye_keeper_hold(void);
 void mye_keeper_drop(void);
 
 /*
- * Run fn(arg) on the keeper's thread and wait for it. Between hold and drop only, and not from a task. When the
- * application drives the keeper, it runs in the caller, with the keeper kept from servicing meanwhile.
+ * Run fn(arg) on the keeper's thread and wait for it; from a task (a hook of the user's) at once. Between hold
+ * and drop only. When the application drives the keeper, it runs in the caller, with the keeper kept from
+ * servicing meanwhile.
  * @return what fn returned.
  */
 int mye_keeper_call(int (*fn)(void *arg), void *arg);
