@@ -107,6 +107,25 @@ static inline int play_read(void *arg)
 	return 0;
 }
 
+/* The same with an observer. */
+static inline int play_observe(void *arg)
+{
+	struct part *me = arg;
+	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
+	struct myelon_observer *o;
+	char slot[64];
+	int rc = myelon_observer_attach(&o, me->name, WITH(.wait = me->wait));
+
+	if (rc < 0)
+		return part_fail("observe", rc);
+	part_ready(me);
+	rc = (int)myelon_observe(o, slot, 1, MYELON_FOREVER, NULL, NULL);
+	myelon_observer_stats(o, &s);
+	part_note(me, rc, &s);
+	myelon_observer_close(o);
+	return 0;
+}
+
 static inline void play_begin(struct play *p)
 {
 	memset(p, 0, sizeof(*p));

@@ -63,30 +63,12 @@ Test(lease, killed_producer_wakes_every_sleeper_at_once)
 	wakes_all(play_hold, MYELON_WAIT_ADAPTIVE, 2);
 }
 
-static int observe(void *arg)
-{
-	struct part *me = arg;
-	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
-	struct myelon_observer *o;
-	char slot[64];
-	int rc = myelon_observer_attach(&o, me->name, WITH(.wait = me->wait));
-
-	if (rc < 0)
-		return part_fail("observe", rc);
-	part_ready(me);
-	rc = (int)myelon_observe(o, slot, 1, MYELON_FOREVER, NULL, NULL);
-	myelon_observer_stats(o, &s);
-	part_note(me, rc, &s);
-	myelon_observer_close(o);
-	return 0;
-}
-
 Test(lease, killed_producer_wakes_observers_too)
 {
 	play_ring(&p);
 	play_start(&p, PRODUCER, play_hold, 0);
 	play_await(&p, PRODUCER);
-	play_start(&p, 0, observe, MYELON_WAIT_PARK);
+	play_start(&p, 0, play_observe, MYELON_WAIT_PARK);
 	play_await(&p, 0);
 	play_rest(20);
 	play_kill(&p, PRODUCER);
@@ -94,20 +76,6 @@ Test(lease, killed_producer_wakes_observers_too)
 	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
 	if (!play_slow(&p))
 		cr_assert_eq(play_caps(&p, 0), 0);
-}
-
-/* What the others are compared with: that they count the cap at all. */
-Test(lease, without_one_only_the_cap_finds_the_death)
-{
-	play_ring(&p);
-	play_start(&p, PRODUCER, play_hold_without, 0);
-	play_await(&p, PRODUCER);
-	play_start(&p, 0, play_read, MYELON_WAIT_PARK);
-	play_asleep(&p, 1);
-	play_kill(&p, PRODUCER);
-	play_over(&p, 0);
-	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
-	cr_assert_geq(play_caps(&p, 0), 1);
 }
 
 /* In a pid namespace of its own, where its ids are others. */
