@@ -171,19 +171,20 @@ static int follow(void *arg)
 	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
 	struct myelon_consumer *c;
 	struct myelon_view v;
+	uint64_t caps;
 	int rc = myelon_consumer_attach(&c, me->name, WITH(.wait = me->wait));
 
 	for (uint32_t i = 1; rc == 0 && i <= 2; i++) {
 		part_ready(me);
 		rc = myelon_peek(c, 1, MYELON_FOREVER, &v);
-		/* The caps of waiting for somebody are no matter here. */
+		/* Those of waiting for somebody are no matter here. */
+		caps = s.caps;
 		myelon_consumer_stats(c, &s);
-		me->page->result[me->index].value[2] += s.caps;
+		me->page->result[me->index].value[2] += s.caps - caps;
 		kit_set(me->page, ENDED + me->index, i);
 		if (rc == -EOWNERDEAD && i == 1)
 			rc = myelon_consumer_wait_producer(c, MYELON_FOREVER);
 		myelon_consumer_stats(c, &s);
-		me->page->result[me->index].value[2] -= s.caps;
 	}
 	part_note(me, rc, &s);
 	myelon_consumer_close(c);
@@ -348,9 +349,12 @@ Test(death, is_found_by_the_cap_where_the_process_cannot_be_seen)
 	play_await(&p, PRODUCER);
 	play_start(&p, 0, play_read, MYELON_WAIT_PARK);
 	play_asleep(&p, 1);
+	play_rest(300);
+	play_asleep(&p, 1);
 	cr_assert_eq(kill((pid_t)p.page->result[PRODUCER].value[2], SIGKILL), 0);
 	play_over(&p, 0);
 	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
+	cr_assert_geq(play_caps(&p, 0), 1);
 	play_kill(&p, PRODUCER);
 }
 
