@@ -81,13 +81,11 @@ uint32_t mye_peer_lease(struct mye_segment *seg)
 	return mye_lease_watch(seg, MYE_LEASE_PRODUCER);
 }
 
-/* Dying takes as long as giving the memory back does. @return when to ask for the lock again. */
-static int64_t next_question(struct mye_peer *peer)
+int64_t mye_dying_pause(int64_t last)
 {
-	peer->dying_ns = peer->dying_ns ? 2 * peer->dying_ns : DYING_FIRST_NS;
-	if (peer->dying_ns > DYING_MAX_NS)
-		peer->dying_ns = DYING_MAX_NS;
-	return mye_now() + peer->dying_ns;
+	if (!last)
+		return DYING_FIRST_NS;
+	return 2 * last < DYING_MAX_NS ? 2 * last : DYING_MAX_NS;
 }
 
 static bool dying(const struct mye_peer *peer, uint32_t lease)
@@ -118,8 +116,10 @@ static void watch(struct mye_peer *peer, const struct mye_segment *seg)
 static int64_t choose_way(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
                           uint32_t lease)
 {
-	if (dying(peer, lease))
-		return next_question(peer);
+	if (dying(peer, lease)) {
+		peer->dying_ns = mye_dying_pause(peer->dying_ns);
+		return mye_now() + peer->dying_ns;
+	}
 	peer->dying_ns = 0;
 	if (mye_lease_state_of(lease) == MYE_LEASE_HELD) {
 		w->watched = &seg->shared->lease.lease[MYE_LEASE_PRODUCER];

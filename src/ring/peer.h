@@ -30,6 +30,10 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
  */
 bool mye_peer_due(const struct mye_peer *peer);
 
+/* Dying takes as long as giving the memory back does. @return how long until the lock is asked for again,
+ * after a pause of @p last, 0: none. */
+int64_t mye_dying_pause(int64_t last);
+
 /*
  * A sleep that the producer's death ends. lease: between the load of the bell and the announcement. With a lease
  * it is on that word. Without, the first part of a sleep is on the bell alone; if it passes without news it
