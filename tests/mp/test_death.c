@@ -8,9 +8,7 @@
 
 #include <dirent.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #define THREADS 64
 
@@ -319,39 +317,16 @@ Test(death, stopped_producer_is_not_dead)
 	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
 }
 
-/* In a pid namespace of its own, where it cannot be seen. */
-static int hold_elsewhere(void *arg)
-{
-	struct part *me = arg;
-	pid_t child;
-	int status;
-
-	if (unshare(CLONE_NEWPID) < 0)
-		return 77;
-	child = fork();
-	if (child == 0)
-		_exit(kit_die_with_parent(0) ? play_hold_without(arg) : 2);
-	me->page->result[PRODUCER].value[2] = (uint64_t)child;
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	for (;;)
-		pause();
-}
-
 Test(death, is_found_by_the_cap_where_the_process_cannot_be_seen)
 {
+	play_need_pidns();
 	play_ring(&p);
-	play_start(&p, PRODUCER, hold_elsewhere, 0);
-	if (!kit_await(p.page, PRODUCER, 1, 2) && !kit_running(&p.actor[PRODUCER])) {
-		kit_wait(&p.actor[PRODUCER], 30);
-		kit_skip("pidns", "this process may not make a pid namespace");
-	}
-	play_await(&p, PRODUCER);
+	start_producer(play_hold_elsewhere_without);
 	play_start(&p, 0, play_read, MYELON_WAIT_PARK);
 	play_asleep(&p, 1);
 	play_rest(300);
 	play_asleep(&p, 1);
-	cr_assert_eq(kill((pid_t)p.page->result[PRODUCER].value[2], SIGKILL), 0);
+	play_kill_elsewhere(&p);
 	play_over(&p, 0);
 	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
 	cr_assert_geq(play_caps(&p, 0), 1);
