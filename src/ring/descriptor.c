@@ -264,8 +264,11 @@ static void lease_changed(struct mye_descriptor *d)
 /* The timer: a second went by, or the pause of a dying producer. */
 static void at_cap(struct mye_descriptor *d)
 {
+	bool hurried = d->hurried;
+
 	mye_timerfd_clear(d->cap_fd);
-	if (d->denied || d->dying_ns)
+	d->hurried = false;
+	if (d->denied || hurried)
 		return;
 	d->caps++;
 	d->caps_found +=
@@ -376,6 +379,7 @@ static void ask_again(struct mye_descriptor *d)
 {
 	mye_timerfd_set(d->cap_fd, mye_now() + d->dying_ns, MYE_CAP_NS);
 	d->dying_ns = mye_dying_pause(d->dying_ns);
+	d->hurried = true;
 }
 
 int mye_descriptor_arm(struct mye_consumer *c)

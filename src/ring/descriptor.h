@@ -29,6 +29,7 @@ struct mye_descriptor {
 	uint64_t refused_epoch; /* in which the handover by socket was tried */
 	uint32_t offer;
 	bool watched;
+	bool hurried; /* uring: the timer is set for a question, not for the cap */
 
 	/* Looking for a while before arming, where that brings something. */
 	int64_t armed_ns; /* when it was armed last */
@@ -51,6 +52,7 @@ struct mye_descriptor {
 	uint32_t watch_lease; /* the lease word as word watches it */
 	int64_t pause_ns;     /* between questions for the lock of a dying producer; 0: it is not */
 	bool suspect;         /* cap: a message is there and nobody rang; a moment later still? */
+	int64_t cap_at;       /* the next cap; cap may be due earlier, for a question */
 };
 
 /*

@@ -21,6 +21,13 @@ static void producer_ended(struct mye_descriptor *d)
 	poke(d);
 }
 
+static void set_timer(struct mye_descriptor *d)
+{
+	int64_t question = d->pause_ns ? mye_now() + d->pause_ns : INT64_MAX;
+
+	d->cap.deadline = question < d->cap_at ? question : d->cap_at;
+}
+
 /* Its process is gone, but perhaps not its lock. */
 static void ask_for_lock(struct mye_descriptor *d)
 {
@@ -30,7 +37,7 @@ static void ask_for_lock(struct mye_descriptor *d)
 		return;
 	}
 	d->pause_ns = mye_dying_pause(d->pause_ns);
-	d->cap.deadline = mye_now() + d->pause_ns;
+	set_timer(d);
 }
 
 static void peer_ended(struct mye_task *t, uint32_t events)
@@ -71,42 +78,47 @@ bool mye_descriptor_unheard(const struct mye_descriptor *d)
 	                            __atomic_load_n(&d->asleep_bell, __ATOMIC_RELAXED);
 }
 
-/* Once a second: was a wake lost (its publisher killed or stopped), or has the producer died unseen? */
-static void cap_passed(struct mye_task *t)
+/* Once a second: was a wake lost (its publisher killed or stopped), or has the producer died unseen?
+ * @return how long until the next look. */
+static int64_t look_at_cap(struct mye_descriptor *d)
 {
-	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, cap);
 	const struct mye_segment *seg = &d->c->seg;
 	bool was_suspect = d->suspect;
 	int64_t wait = MYE_CAP_NS;
 
+	d->suspect = false;
 	if (__atomic_load_n(&d->denied, __ATOMIC_RELAXED))
 		wait = MYE_NO_BARRIER_CAP_NS;
-	t->deadline = mye_now() + wait;
-	if (d->pause_ns) {
+	if (__atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) < 0)
+		return wait;
+	if (mye_descriptor_unheard(d) && !was_suspect) {
+		d->suspect = true;
+		wait = MYE_NO_BARRIER_CAP_NS;
+	} else if (mye_descriptor_unheard(d)) {
+		__atomic_fetch_add(&d->caps_found, !d->denied, __ATOMIC_RELAXED);
+		poke(d);
+	} else if (behind(d)) {
+		/* It was rung, and we are slow; or raised, and its publisher stopped before the wake. */
+		poke(d);
+	} else if (!d->denied &&
+	           __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED) ==
+	                   MYE_PRODUCER_OPEN &&
+	           mye_role_held(seg, MYE_LOCK_PRODUCER) == 0) {
+		producer_ended(d);
+	}
+	__atomic_fetch_add(&d->caps, !was_suspect && !d->denied, __ATOMIC_RELAXED);
+	return wait;
+}
+
+static void cap_passed(struct mye_task *t)
+{
+	struct mye_descriptor *d = MYE_CONTAINER(t, struct mye_descriptor, cap);
+
+	if (d->pause_ns)
 		ask_for_lock(d);
-		if (wait == MYE_CAP_NS)
-			return;
-	}
-	d->suspect = false;
-	if (__atomic_load_n(&d->asleep_at, __ATOMIC_RELAXED) >= 0) {
-		if (mye_descriptor_unheard(d) && !was_suspect) {
-			d->suspect = true;
-			wait = MYE_NO_BARRIER_CAP_NS;
-		} else if (mye_descriptor_unheard(d)) {
-			__atomic_fetch_add(&d->caps_found, !d->denied, __ATOMIC_RELAXED);
-			poke(d);
-		} else if (behind(d)) {
-			/* It was rung, and we are slow; or raised, and its publisher stopped before the wake. */
-			poke(d);
-		} else if (!d->denied &&
-		           __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED) ==
-		                   MYE_PRODUCER_OPEN &&
-		           mye_role_held(seg, MYE_LOCK_PRODUCER) == 0) {
-			producer_ended(d);
-		}
-		__atomic_fetch_add(&d->caps, !was_suspect && !d->denied, __ATOMIC_RELAXED);
-	}
-	t->deadline = mye_now() + wait;
+	if (mye_now() >= d->cap_at)
+		d->cap_at = mye_now() + look_at_cap(d);
+	set_timer(d);
 }
 
 static void unwatch(struct mye_descriptor *d)
@@ -167,7 +179,8 @@ int mye_proxy_begin(void *arg)
 	d->bell = (struct mye_task){.deadline = MYELON_FOREVER};
 	d->peer = (struct mye_task){.ready = peer_ended, .deadline = MYELON_FOREVER};
 	d->word = (struct mye_task){.ready = lease_changed, .deadline = MYELON_FOREVER};
-	d->cap = (struct mye_task){.expired = cap_passed, .deadline = mye_now() + MYE_CAP_NS};
+	d->cap_at = mye_now() + MYE_CAP_NS;
+	d->cap = (struct mye_task){.expired = cap_passed, .deadline = d->cap_at};
 	d->link.ended = link_ended;
 	/* First: a thread that the loop may start for the bell runs there, too. */
 	mye_keeper_cpu_serve(d->c->waiter.pinned, true);
@@ -198,6 +211,7 @@ int mye_proxy_shorten_cap(void *arg)
 {
 	struct mye_descriptor *d = arg;
 
-	d->cap.deadline = mye_now() + MYE_NO_BARRIER_CAP_NS;
+	d->cap_at = mye_now() + MYE_NO_BARRIER_CAP_NS;
+	set_timer(d);
 	return 0;
 }
