@@ -18,6 +18,16 @@ static uint64_t this_thread(void)
 	return own;
 }
 
+static bool is_ours(const struct mye_identity *who)
+{
+	struct mye_identity own;
+
+	if (who->pid != mye_pid())
+		return false;
+	mye_identify(&own);
+	return mye_identity_same(&own, who);
+}
+
 static int open_ring(struct mye_ending *e, int pidfd)
 {
 	int rc;
@@ -34,12 +44,10 @@ static int open_ring(struct mye_ending *e, int pidfd)
 
 int mye_ending_open(struct mye_ending *e, const struct mye_identity *who)
 {
-	struct mye_identity own;
 	int pidfd, rc;
 
 	mye_ending_close(e);
-	mye_identify(&own);
-	if (mye_identity_same(&own, who))
+	if (is_ours(who))
 		return -EDEADLK;
 	if (mye_engine_from_env() == MYELON_ENGINE_EPOLL)
 		return -ENOTSUP;

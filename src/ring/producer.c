@@ -204,8 +204,10 @@ static int repair(struct mye_producer *p)
 static void announce_takeover(struct mye_producer *p)
 {
 	struct mye_producer_page *page = p->seg.producer;
+	struct mye_identity own;
 
-	mye_identify(&page->identity);
+	mye_identify(&own);
+	mye_identity_write(&page->identity, &own);
 	__atomic_store_n(&page->slow.wait, p->waiter.strategy, __ATOMIC_RELAXED);
 	mye_point();
 	/* Before the epoch: who looks once for each, finds the lease that belongs to it. */

@@ -175,6 +175,8 @@ size_t mye_page_size(void);
 void mye_identify(struct mye_identity *out); /* of the calling thread's process */
 /* A copy of one in shared memory, which its owner may be writing: check and use the copy. */
 void mye_identity_read(struct mye_identity *out, const struct mye_identity *shared);
+/* Over one that others may be reading: they may find parts of both. */
+void mye_identity_write(struct mye_identity *shared, const struct mye_identity *who);
 /* Are these the same process? */
 bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b);
 uint32_t mye_pid(void);
