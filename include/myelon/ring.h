@@ -106,7 +106,7 @@ enum myelon_numa {
 /** create: fail when even one page is not where numa says; without it that is only recorded */
 #define MYELON_F_NUMA_STRICT (1u << 5)
 /** create, open: own a lease: readers of this ring that sleep hear of this process's death in well under a
- *  millisecond, also in other pid namespaces, instead of at their cap of 1 s. Starts the keeper's thread
+ *  millisecond, also in other pid namespaces and where io_uring is denied, instead of at their cap of 1 s. Starts the keeper's thread
  *  (keeper.h). Where there can be none (more than 2000 in a process, the kernel refuses set_robust_list,
  *  the application drives the keeper) a warning is logged and the call succeeds. */
 #define MYELON_F_LEASE (1u << 6)

@@ -18,6 +18,7 @@
 
 static void handle_drop(struct mye_consumer *c)
 {
+	mye_peer_close(&c->peer);
 	mye_segment_leave(&c->seg);
 	mye_handle_free(c, sizeof(*c));
 }

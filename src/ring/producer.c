@@ -205,11 +205,16 @@ static int repair(struct mye_producer *p)
 static void announce_takeover(struct mye_producer *p)
 {
 	struct mye_producer_page *page = p->seg.producer;
+	struct mye_identity own;
 
-	mye_identify(&page->identity);
+	mye_identify(&own);
+	mye_identity_write(&page->identity, &own);
 	__atomic_store_n(&page->report.since_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&page->slow.wait, p->waiter.strategy, __ATOMIC_RELAXED);
 	mye_point();
+	/* Before the epoch: who looks once for each, finds the lease that belongs to it. */
+	mye_lease_clear(&p->seg, MYE_LEASE_PRODUCER);
+	lease_take(p);
 	/* Release: pairs with the acquire load of the state in consumers. Before the epoch: a reader
 	   must not find the new epoch with the old "closed". */
 	__atomic_store_n(&page->slow.state, MYE_PRODUCER_OPEN, __ATOMIC_RELEASE);
@@ -217,8 +222,6 @@ static void announce_takeover(struct mye_producer *p)
 	/* Release: pairs with the acquire load of the epoch in consumers (peer.c). */
 	__atomic_store_n(&page->slow.epoch, page->slow.epoch + 1, __ATOMIC_RELEASE);
 	mye_point();
-	mye_lease_clear(&p->seg, MYE_LEASE_PRODUCER);
-	lease_take(p);
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
 	mye_ring_bell(&p->seg.shared->space.bell, &p->seg.shared->space.wake_ns);

@@ -10,6 +10,7 @@
 #include <myelon/observer.h>
 #include <myelon/producer.h>
 
+#include "liveness/ending.h"
 #include "segment/segment.h"
 #include "wait/waiter.h"
 
@@ -96,6 +97,11 @@ struct mye_peer {
 	int verdict;      /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
 	int64_t asked_ns; /* when its lock was last asked for */
 	int64_t dying_ns; /* how long to sleep until it is asked for again, when it is dying; 0: it is not */
+	/* The end of its process, for who sleeps without a lease. */
+	struct mye_ending ending;
+	uint64_t lasted;  /* epoch in which a sleep lasted; 0: none */
+	uint64_t watched; /* epoch whose producer is watched, or cannot be; 0: none */
+	uint64_t ended;   /* epoch whose producer's process has ended; 0: none */
 };
 
 struct mye_descriptor;

@@ -119,6 +119,11 @@ int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd)
 	                                  tag_of(t)));
 }
 
+int mye_task_word(struct mye_task *t, const uint32_t *word)
+{
+	return begun(t, mye_loop_add_word(keeper->loop, word, tag_of(t)));
+}
+
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events)
 {
 	return begun(t, mye_loop_add_fd(keeper->loop, fd, events, tag_of(t)));
