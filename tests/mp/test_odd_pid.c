@@ -329,7 +329,7 @@ Test(odd_pid, producer_and_consumer_of_two_namespaces_judge_each_other_right)
 	member_join(3, "w", ALL);
 	myelon_producer_close(p);
 	cr_assert_eq(odd_read_on(c, &next, kit_deadline(30)), -EPIPE);
-	cast_kill(&cast, 3);
+	cr_assert_eq(kit_wait(&cast.actor[3], 30), 0);
 	myelon_consumer_close(c);
 	odd_end();
 }
