@@ -3,9 +3,11 @@
 #include "odd_cast.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <spawn.h>
 
-#define HELD 49 /* word: a child holds a copy of everything */
+#define HELD 49  /* word: a child holds a copy of everything */
+#define LEAVE 57 /* word: it may end */
 
 extern char **environ;
 
@@ -232,6 +234,26 @@ static int leave_vforked(const struct host *h)
 	return host_hang(h);
 }
 
+static struct kit_page
+	*in_the_window; /* the child of the next fork takes its time before the handler */
+
+static void hold_in_the_window(void)
+{
+	if (in_the_window)
+		hold_until_done(in_the_window);
+}
+
+/* A child of fork() whose handlers are not done when the parent is killed. Lives on afterwards. */
+static int leave_forked_slowly(const struct host *h)
+{
+	in_the_window = h->page;
+	if (fork() == 0) {
+		kit_await(h->page, LEAVE, 1, 60);
+		_exit(0);
+	}
+	return host_hang(h);
+}
+
 static int leave_spawned(const struct host *h)
 {
 	char *const argv[] = {"sleep", "5", NULL};
@@ -298,9 +320,18 @@ static void held_by_a_child(int (*then)(const struct host *h), uint32_t flags)
 	kit_set(cast.page, DONE, 1);
 	cr_assert_eq(odd_read_on(c, &next, kit_deadline(30)), -EOWNERDEAD);
 	cr_assert_eq(myelon_producer_open(&p, cast.name, NULL), 0, "%s", myelon_last_error());
+	kit_set(cast.page, LEAVE, 1);
 	myelon_producer_close(p);
 	myelon_consumer_close(c);
 	odd_end();
+}
+
+Test(odd_exec, child_whose_fork_handlers_are_not_done_yet_keeps_the_role_until_they_are)
+{
+	/* Child handlers run in the order of registration, and ours is the first. */
+	cr_assert_eq(pthread_atfork(NULL, NULL, hold_in_the_window), 0);
+	held_by_a_child(leave_forked_slowly, 0);
+	held_by_a_child(leave_forked_slowly, MYELON_F_LEASE);
 }
 
 Test(odd_exec, child_without_the_fork_handler_keeps_the_role_until_it_ends_and_that_is_told)
