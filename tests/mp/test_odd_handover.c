@@ -283,7 +283,7 @@ static int read_as(void *arg)
 {
 	const struct guest *g = arg;
 	struct kit_result *r = &g->page->result[1];
-	struct myelon_consumer *c;
+	struct myelon_consumer *c = NULL;
 	struct pollfd p = {.events = POLLIN};
 	struct myelon_view v;
 	int rc = become(g->uid);
@@ -299,9 +299,9 @@ static int read_as(void *arg)
 	kit_set(g->page, READY + 1, 1);
 	for (;;) {
 		while ((rc = myelon_peek(c, 1, MYELON_TRY, &v)) > 0) {
-			if (kit_check(v.base, SLOT, SEED, (uint64_t)v.seq) >= 0)
+			if (kit_check(v.base, SLOT, SEED, (uint64_t)v.seq) >= 0 ||
+			    myelon_release(c, 1) < 0)
 				kit_violation(r, "content of %lld", (long long)v.seq);
-			rc = myelon_release(c, 1);
 			r->count++;
 			r->value[0] = myelon_consumer_fd_engine(c);
 		}
@@ -314,7 +314,7 @@ static int read_as(void *arg)
 	return rc == -EPIPE ? 0 : host_fail("peek", rc);
 }
 
-static void as_guest(uid_t uid, enum myelon_engine expected)
+static void as_guest(uid_t host, uid_t uid, enum myelon_engine expected)
 {
 	const uint32_t total = 400;
 	struct guest g = {.uid = uid};
@@ -330,7 +330,7 @@ static void as_guest(uid_t uid, enum myelon_engine expected)
 	setenv("MYELON_SHM_DIR", dir, 1);
 	g.page = cast.page;
 	g.name = cast.name;
-	sender_begin(&(struct sender){.flags = MYELON_F_GROUP, .uid = OWNER});
+	sender_begin(&(struct sender){.flags = MYELON_F_GROUP, .uid = host});
 	cr_assert_eq(kit_fork(&cast.actor[1], read_as, &g), 0);
 	cr_assert(kit_await(cast.page, READY + 1, 1, 30), "no guest");
 	for (uint32_t i = 1; i <= total; i++) {
@@ -358,6 +358,8 @@ Test(odd_handover, descriptor_of_another_user_of_the_group_is_not_taken_and_the_
 {
 	if (geteuid() != 0)
 		kit_skip("root", "only root can be two other users");
-	as_guest(OTHER, MYELON_ENGINE_PROXY);
-	as_guest(OWNER, MYELON_ENGINE_DIRECT);
+	as_guest(OWNER, OTHER, MYELON_ENGINE_PROXY);
+	/* Who may take any descriptor does not take this one either. */
+	as_guest(0, OTHER, MYELON_ENGINE_PROXY);
+	as_guest(OWNER, OWNER, MYELON_ENGINE_DIRECT);
 }

@@ -112,9 +112,10 @@ static int read_and_copy(void *arg)
 			member_rest(500);
 		_exit(0);
 	}
-	while (rc == 0)
+	if (rc < 0)
+		return member_fail(m, "read", rc);
+	for (;;)
 		pause();
-	return member_fail(m, "read", rc);
 }
 
 static int end_copy_later(void *arg)
@@ -352,9 +353,9 @@ static int read_by_descriptor(void *arg)
 	kit_set(m->page, READY + m->index, 1);
 	for (;;) {
 		while ((rc = myelon_peek(c, 1, MYELON_TRY, &v)) > 0) {
-			if (kit_check(v.base, SLOT, SEED, (uint64_t)v.seq) >= 0)
+			if (kit_check(v.base, SLOT, SEED, (uint64_t)v.seq) >= 0 ||
+			    myelon_release(c, 1) < 0)
 				kit_violation(r, "content of %lld", (long long)v.seq);
-			rc = myelon_release(c, 1);
 			r->value[0] = myelon_consumer_fd_engine(c);
 			r->count++;
 		}

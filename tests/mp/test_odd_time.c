@@ -278,8 +278,8 @@ static int idle_there(void *arg)
 	struct member *m = arg;
 	struct myelon_keeper_info before = {.size = sizeof(before)}, after = before;
 	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
-	struct myelon_waitset *ws;
-	struct myelon_consumer *c;
+	struct myelon_waitset *ws = NULL;
+	struct myelon_consumer *c = NULL;
 	struct myelon_event e;
 	int64_t begun = kit_now_ns();
 	int rc = myelon_consumer_attach(&c, m->name, NULL), timer;
