@@ -199,7 +199,7 @@ static inline int odd_info_stalled(void)
 	struct kit_actor a;
 	int rc;
 
-	if (!command)
+	if (!command || access(command, X_OK) < 0)
 		return -ENOENT;
 	cr_assert_eq(kit_spawn(&a, command, "info", cast.name, "--stalled", "100ms", NULL), 0);
 	rc = kit_wait(&a, 30);
