@@ -219,9 +219,10 @@ static int read_opts(const struct myelon_fd_opts *user, struct myelon_fd_opts *o
 static int look_for_a_while(struct mye_descriptor *d)
 {
 	const struct mye_consumer *c = d->c;
+	/* Unsigned: the waker's time stamp may be of another clock, or anything. */
 	int64_t until,
-		woken = (int64_t)__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
-	                d->armed_ns;
+		woken = (int64_t)(__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
+	                          (uint64_t)d->armed_ns);
 
 	if (c->waiter.cpus < 2 || d->spin_ns < 0)
 		return 0;

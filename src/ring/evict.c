@@ -138,11 +138,19 @@ static bool settled(const struct mye_segment *seg, const struct victim *v)
 
 static int lives(const struct mye_segment *seg, const struct victim *v, const char *id)
 {
+	struct mye_identity who;
+
+	mye_identity_read(&who, &seg->entries[v->index].about.who);
+	if (mye_role_orphaned(&who))
+		return mye_fail(-EBUSY,
+		                "process %u of consumer %s of ring %s has ended, but its lock is "
+		                "held: " MYE_ORPHANED,
+		                who.pid, id, seg->place.name);
 	return mye_fail(-EBUSY,
 	                "consumer %s of ring %s is attached by process %u, which lives: end it, or "
 	                "pass MYELON_F_FORCE to evict it all the same, and it loses what it has "
 	                "not read",
-	                id, seg->place.name, seg->entries[v->index].about.who.pid);
+	                id, seg->place.name, who.pid);
 }
 
 static int evict(const struct mye_segment *seg, const char *id, bool force)

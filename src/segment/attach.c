@@ -108,6 +108,11 @@ static int take_producer(struct mye_segment *seg)
 	mye_read_at(seg->control_fd, &who, sizeof(who),
 	            mye_producer_offset(&seg->header) +
 	                    offsetof(struct mye_producer_page, identity));
+	if (mye_role_orphaned(&who))
+		return mye_fail(-EBUSY,
+		                "ring '%s': its producer, pid %u, has ended, but its lock is "
+		                "held: " MYE_ORPHANED,
+		                seg->place.name, who.pid);
 	return mye_fail(-EBUSY, "ring '%s' has a living producer, pid %u: close or kill it first",
 	                seg->place.name, who.pid);
 }

@@ -126,6 +126,12 @@ int mye_role_take(const struct mye_segment *seg, int64_t byte);
 void mye_role_drop(const struct mye_segment *seg, int64_t byte);
 /* Ask only: 1 somebody (not this handle) holds it, 0 nobody, negative errno. */
 int mye_role_held(const struct mye_segment *seg, int64_t byte);
+/* Has the process @p who that took a role ended? Its lock may be held on: MYE_ORPHANED says by whom. */
+bool mye_role_orphaned(const struct mye_identity *who);
+#define MYE_ORPHANED                                                                               \
+	"its memory is still being freed, or a child of it that did not exec has its "             \
+	"descriptors; "                                                                            \
+	"try again, or end that child"
 
 /* header.c: FNV-1a 64 and validation of a private copy; names the wrong field.
  * @return 0, -EPROTO. */
