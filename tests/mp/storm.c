@@ -170,7 +170,7 @@ static bool begin(struct storm *s)
 	return s->page != MAP_FAILED;
 }
 
-static int files_left(const struct storm *s)
+int storm_files(const struct storm *s)
 {
 	int n = kit_dir_entries(kit_shm_dir());
 
@@ -221,7 +221,7 @@ static int run(struct storm *s, uint64_t kills)
 	myelon_ring_remove(s->name, NULL);
 	myelon_gc(NULL, NULL, NULL);
 	summary(s);
-	left = files_left(s);
+	left = storm_files(s);
 	if (left != 0 || kit_open_fds() != fds) {
 		printf("FAIL: %s: %d files are left, %d descriptors are open, %d were\n",
 		       s->how->name, left, kit_open_fds(), fds);

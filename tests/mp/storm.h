@@ -56,7 +56,7 @@ struct storm_log {
 	_Atomic uint32_t fresh_lost; /* ... and something was lost at that attach */
 	_Atomic uint32_t copying;    /* in a call that releases what nobody has written down yet */
 	/* For the summary. */
-	_Atomic uint64_t verified, repeats, cuts, strays, lost, deaths, ends, stale, kills, alerts;
+	_Atomic uint64_t verified, repeats, cuts, strays, lost, deaths, stale, kills, alerts;
 };
 
 struct storm_page {
@@ -90,7 +90,7 @@ struct storm {
 	int channel[2];
 	/* Referee. */
 	struct kit_actor actor[ACTORS];
-	uint64_t kills, kills_of[ACTORS], pauses, evictions, forced, point_kills, massacres, left;
+	uint64_t kills, kills_of[ACTORS], pauses, evictions, forced, point_kills, massacres;
 	uint64_t random;
 };
 
@@ -114,6 +114,8 @@ const char *storm_id(unsigned int who);
 /* Count a violation of who, with the place. @return 1, an exit code. */
 int storm_bad(struct storm_log *log, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void storm_arm_points(struct me *m);
+/* Files of rings, in the shm directory and, if it is for huge pages, there. */
+int storm_files(const struct storm *s);
 
 /* ---- storm_produce.c ---- */
 int storm_producer(struct me *m);

@@ -131,7 +131,6 @@ int storm_producer_gone(struct me *m, struct myelon_consumer *c, int rc, uint64_
 		return storm_bad(m->log, "the producer of epoch %llu is said to be dead",
 		                 (unsigned long long)epoch);
 	m->log->deaths += rc == -EOWNERDEAD;
-	m->log->ends += rc == -EPIPE;
 	if ((rc == -EPIPE && m->s->page->closing) || (rc == -EOWNERDEAD && memfd)) {
 		if (myelon_consumer_cursor(c) != published)
 			return storm_bad(m->log, "the end (%d) at %lld of %lld", rc,

@@ -93,7 +93,6 @@ static int notice(struct storm *s)
 			continue;
 		if (reap(s, i, false) != 0)
 			return 1;
-		s->left++;
 	}
 	return 0;
 }
@@ -175,14 +174,22 @@ static int evict_one(struct storm *s, bool dead)
 {
 	unsigned int who = FIRST_CONSUMER + storm_below(&s->random, LEAVER - FIRST_CONSUMER + 1);
 	struct storm_log *log = &s->page->log[who];
+	bool stopped = !dead && s->actor[who].pid > 0 && storm_one_in(&s->random, 2);
 	int rc;
 
 	if (dead && kill_one(s, who) != 0)
 		return 1;
+	/* With slots in its hand, perhaps, that are overwritten before it looks again. */
+	if (stopped)
+		kit_kill(&s->actor[who], SIGSTOP);
 	/* Before and after: one that attaches meanwhile knows the first, and may be hit all the same. */
 	log->evictions++;
 	rc = myelon_evict(s->name, storm_id(who), dead ? 0 : MYELON_F_FORCE, NULL);
 	log->evictions++;
+	if (stopped) {
+		storm_rest_us(storm_below(&s->random, 8000));
+		kit_kill(&s->actor[who], SIGCONT);
+	}
 	if (rc < 0 && rc != -ENOENT)
 		return storm_bad(log, "evict %s, %s: %d: %s", storm_id(who),
 		                 dead ? "dead" : "alive", rc, myelon_last_error());
@@ -228,6 +235,9 @@ static int act(struct storm *s)
 	uint32_t what = storm_below(&s->random, 100);
 	int rc;
 
+	/* They see to it themselves. */
+	if (s->how->points && !storm_one_in(&s->random, 16))
+		return 0;
 	if (what < 12)
 		return pause_one(s);
 	if (what < 17)
@@ -360,15 +370,6 @@ static int end(struct storm *s)
 	return kill_all(s);
 }
 
-static int files(const struct storm *s)
-{
-	int n = kit_dir_entries(kit_shm_dir());
-
-	if (s->how->backing == MYELON_BACKING_HUGETLB)
-		n += kit_dir_entries(kit_hugetlb_dir());
-	return n;
-}
-
 /* What the last one leaves behind, by how it ended. */
 static int left_behind(struct storm *s)
 {
@@ -382,7 +383,7 @@ static int left_behind(struct storm *s)
 	/* The last one may have ended itself before it removed them. */
 	if (s->ending == END_GC || s->how->points)
 		myelon_gc(NULL, NULL, NULL);
-	left = files(s);
+	left = storm_files(s);
 	if (left != 0)
 		printf("FAIL: %d files are left of a ring that ended %s\n", left, how);
 	return left != 0;
