@@ -20,7 +20,6 @@ struct myelon_attach_opts storm_attach_opts(struct me *m)
 	struct myelon_attach_opts o =
 		MYELON_ATTACH_OPTS(.id = m->who == OBSERVER ? NULL : storm_id(m->who),
 	                           .wait = waits[storm_below(&m->random, 9)],
-	                           .timeout_ns = kit_deadline(30) - kit_now_ns(),
 	                           .hugetlb_dir = kit_hugetlb_dir());
 
 	if (m->who != OBSERVER && m->log->known && storm_one_in(&m->random, 2))
@@ -280,6 +279,8 @@ static int attach(struct consuming *w)
 		evictions = storm_attach_begin(m);
 		rc = myelon_consumer_attach(&w->c, m->s->name, &opts);
 	} while (rc < 0 && storm_attach_again(m, rc, tries++));
+	if (rc == -ENOENT && m->s->page->closing)
+		return THE_END;
 	if (rc < 0)
 		return storm_bad(m->log, "%s cannot attach: %d: %s", storm_id(m->who), rc,
 		                 myelon_last_error());
@@ -392,6 +393,8 @@ int storm_observer(struct me *m)
 	storm_arm_points(m);
 	opts.start = storm_one_in(&m->random, 2) ? MYELON_START_OLDEST : MYELON_START_LATEST;
 	rc = myelon_observer_attach(&o, m->s->name, &opts);
+	if (rc == -ENOENT && m->s->page->closing)
+		return 0;
 	if (rc < 0)
 		return storm_bad(m->log, "the observer cannot attach: %d: %s", rc,
 		                 myelon_last_error());

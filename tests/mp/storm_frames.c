@@ -188,6 +188,8 @@ static int attach(struct receiving *w)
 		evictions = storm_attach_begin(m);
 		rc = myelon_frame_consumer_attach(&w->fc, m->s->name, &opts);
 	} while (rc < 0 && storm_attach_again(m, rc, tries++));
+	if (rc == -ENOENT && m->s->page->closing)
+		return THE_END;
 	if (rc < 0)
 		return storm_bad(m->log, "%s cannot attach: %d: %s", storm_id(m->who), rc,
 		                 myelon_last_error());
@@ -317,6 +319,8 @@ int storm_frame_observer(struct me *m)
 	storm_arm_points(m);
 	opts.start = storm_one_in(&m->random, 2) ? MYELON_START_OLDEST : MYELON_START_LATEST;
 	rc = myelon_frame_observer_attach(&fo, m->s->name, &opts);
+	if (rc == -ENOENT && m->s->page->closing)
+		return 0;
 	if (rc < 0)
 		return storm_bad(m->log, "the observer cannot attach: %d: %s", rc,
 		                 myelon_last_error());
