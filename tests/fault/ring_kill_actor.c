@@ -253,8 +253,8 @@ static int run_evict_automatic(const char *ring)
 	return result(myelon_evict(ring, "ad_1", 0, NULL));
 }
 
-/* Evicted, died without a word, comes back. */
-static int run_join_evicted(const char *ring)
+/* A new id; or evicted, died without a word, comes back. */
+static int run_join_default(const char *ring)
 {
 	return join(ring, "victim", MYELON_START_DEFAULT);
 }
@@ -288,7 +288,8 @@ static const struct kill_scenario scenarios[] = {
 	{"evict", run_evict},
 	{"evict_living", run_evict_living},
 	{"evict_automatic", run_evict_automatic},
-	{"join_evicted", run_join_evicted},
+	{"join_default", run_join_default},
+	{"join_evicted", run_join_default},
 };
 
 int main(int argc, char **argv)

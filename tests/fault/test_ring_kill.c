@@ -150,6 +150,37 @@ Test(kill, in_automatic_join_leaves_a_place_that_is_used_again)
 	every_point("join_automatic", some_unread, after_join);
 }
 
+static int buffering(void *ctx)
+{
+	(void)ctx;
+	w.p = ring_make(w.name, SMALL(.buffer_until = 2));
+	cr_ok(ring_push(w.p, 3));
+	return 0;
+}
+
+/* The second one comes and leaves; if that ends the buffering, the victim's place is kept. */
+static int after_first(void *ctx, bool killed)
+{
+	struct myelon_consumer *v;
+
+	(void)ctx;
+	(void)killed;
+	w.runs++;
+	myelon_consumer_close(ring_join(w.name, WITH(.id = "second")));
+	ring_fill(w.p);
+	v = ring_join(w.name, WITH(.id = "victim"));
+	cr_assert_eq(myelon_consumer_cursor(v), -1, "run %u: begins behind %lld", w.runs,
+	             (long long)myelon_consumer_cursor(v));
+	ring_close(w.p, v);
+	w.p = NULL;
+	return 0;
+}
+
+Test(kill, in_join_while_the_ring_buffers_loses_nothing_of_the_beginning)
+{
+	every_point("join_default", buffering, after_first);
+}
+
 /* The victim has read up to saved; there are five messages more. */
 static int leave_five(void *ctx)
 {
