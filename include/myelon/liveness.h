@@ -35,6 +35,9 @@ enum myelon_cause {
 	MYELON_CAUSE_MISSING = 1, /**< required, and not attached */
 	MYELON_CAUSE_DEAD = 2,    /**< attached, and its lock is free */
 	MYELON_CAUSE_STALLED = 3, /**< attached, and released nothing for progress_ns */
+	/** Its process ended, or became another program (known by its lease), but its lock is not free yet: the
+	 *  kernel is taking back its memory, or a child it forked keeps the lock. */
+	MYELON_CAUSE_DYING = 4,
 };
 
 /** Who is in the way, and how. */

@@ -139,6 +139,8 @@ const char *myelon_cause_name(enum myelon_cause cause)
 		return "dead";
 	case MYELON_CAUSE_STALLED:
 		return "stalled";
+	case MYELON_CAUSE_DYING:
+		return "dying";
 	}
 	return NULL;
 }
@@ -177,6 +179,7 @@ static int code_of(enum myelon_cause cause)
 {
 	switch (cause) {
 	case MYELON_CAUSE_DEAD:
+	case MYELON_CAUSE_DYING:
 		return -EOWNERDEAD;
 	case MYELON_CAUSE_MISSING:
 		return -ENOENT;
@@ -215,6 +218,10 @@ int mye_guard_judge(struct mye_producer *p, struct mye_guard *g, struct mye_susp
 		mye_guard_alert(p, g, &f);
 	}
 	if (g->on_failure == MYELON_ON_FAILURE_LOG || now - s->opened_ns < g->grace_ns)
+		return 0;
+	/* Not proved: its lock is held. Anybody can write into a lease, so alone it counts no sooner than
+	   a cursor that does not move. */
+	if (cause == MYELON_CAUSE_DYING && now - s->since_ns < g->progress_ns)
 		return 0;
 	g->failure = f;
 	g->failed = code_of(cause);
@@ -268,6 +275,7 @@ static int start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 
 int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 {
+	g->planned_ns = 0;
 	return g->started ? 0 : start(p, g, deadline);
 }
 

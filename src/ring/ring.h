@@ -109,6 +109,7 @@ struct mye_consumer {
 	struct mye_peer peer;
 	uint64_t lost;
 	uint64_t alerts;
+	bool leased;                       /* the lease of our entry is ours */
 	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
 	struct mye_member *member;
 	char id[MYE_ID_BYTES];
