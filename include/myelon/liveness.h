@@ -36,7 +36,8 @@ enum myelon_cause {
 	MYELON_CAUSE_DEAD = 2,    /**< attached, and its lock is free */
 	MYELON_CAUSE_STALLED = 3, /**< attached, and released nothing for progress_ns */
 	/** Its process ended, or became another program (known by its lease), but its lock is not free yet: the
-	 *  kernel is taking back its memory, or a child it forked keeps the lock. */
+	 *  kernel is taking back its memory, or a child it forked keeps the lock. Until then nobody can
+	 *  attach under its id (-EBUSY). */
 	MYELON_CAUSE_DYING = 4,
 };
 
@@ -65,15 +66,20 @@ enum myelon_on_failure {
 	MYELON_ON_FAILURE_LOG = 1,  /**< alert, and go on waiting */
 };
 
-/** Value of grace_ns: none, an alert is a failure. */
+/** Value of grace_ns: none, an alert is a failure; but DYING only when it is dead, or after progress_ns. */
 #define MYELON_NO_GRACE (-1)
+
+/** Flag of myelon_liveness_opts: whom this producer waited for when it was made or opened (wait_for of its
+ *  options) is required. -EINVAL if that was nobody, or if required is not empty. */
+#define MYELON_LIVENESS_AS_RING (1u << 0)
 
 /** Options of myelon_producer_require(). Zero means default; append only. */
 struct myelon_liveness_opts {
 	uint32_t size;
 	uint32_t on_failure; /**< enum myelon_on_failure */
-	/** Who must be attached and alive before the first managed claim returns; all zero: nobody. The ids
-	 *  are copied. Whoever else attaches and is in the way is watched as well. */
+	/** Who must be attached and alive before the first managed claim returns; all zero: nobody, or see
+	 *  flags. The ids are copied; one that is named twice counts once. Whoever else attaches and is in
+	 *  the way is watched as well. */
 	struct myelon_wait_for required;
 	int64_t startup_ns;   /**< how long the first managed call waits for them; default 5 s */
 	int64_t progress_ns;  /**< released nothing for that long: stalled; default 250 ms */
@@ -81,6 +87,8 @@ struct myelon_liveness_opts {
 	int64_t grace_ns;     /**< from the alert to the failure; default 1 s; MYELON_NO_GRACE */
 	myelon_alert_fn hook; /**< may be NULL */
 	void *ctx;
+	uint32_t flags; /**< MYELON_LIVENESS_AS_RING */
+	uint32_t reserved;
 };
 #define MYELON_LIVENESS_OPTS(...)                                                                  \
 	((struct myelon_liveness_opts){.size = sizeof(struct myelon_liveness_opts), __VA_ARGS__})

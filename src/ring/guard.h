@@ -35,7 +35,7 @@ struct mye_suspect {
 
 struct mye_guard {
 	size_t bytes; /* of this allocation, with all that follows */
-	struct myelon_wait_for required;
+	struct mye_whom *whom; /* who is required (coordination.h) */
 	uint32_t on_failure;
 	int64_t startup_ns, progress_ns, check_ns, grace_ns;
 	myelon_alert_fn hook;
@@ -52,9 +52,8 @@ struct mye_guard {
 	int64_t wake_at;       /* latest end of the next sleep */
 	struct mye_loop *loop; /* NULL until a sleep lasts */
 	bool no_loop;          /* it cannot be had */
-	uint32_t names;        /* required by name */
+	uint32_t names;        /* required by id */
 	uint32_t entries;
-	const char **name;
 	struct mye_suspect *missing; /* one per name, and one for the count */
 	struct mye_suspect *entry;   /* one per table entry */
 };

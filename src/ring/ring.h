@@ -56,6 +56,9 @@ static inline void mye_member_leave(struct mye_member *m)
 		m->leave(m);
 }
 
+struct mye_whom;
+struct mye_guard;
+
 struct mye_producer {
 	struct myelon_producer hot;
 	uint32_t magic;
@@ -74,6 +77,7 @@ struct mye_producer {
 	uint32_t in_call;        /* debug builds: thread inside a slow path */
 	bool leased;             /* the lease is ours */
 	uint64_t alerts;
+	struct mye_whom *wait_for;     /* whom it was made to wait for; NULL: nobody */
 	struct mye_guard *guard;       /* NULL: nobody is required (guard.h) */
 	bool managed_open;             /* managed claims may use the room there is */
 	bool as_managed;               /* plain claims made now are part of a managed call */

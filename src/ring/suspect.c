@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "liveness/lease.h"
+#include "ring/coordination.h"
 #include "ring/gate.h"
 #include "ring/guard.h"
 #include "ring/join.h"
@@ -231,9 +232,9 @@ static int look_for_required(struct mye_producer *p, struct mye_guard *g, int64_
 	int rc = 0;
 
 	for (uint32_t i = 0; rc == 0 && i < g->names; i++)
-		if (!gates_as(p, g->name[i]))
-			rc = look_at_missing(p, g, &g->missing[i], g->name[i], now);
-	if (rc == 0 && p->gate.active < g->required.count)
+		if (!gates_as(p, g->whom->list.ids[i]))
+			rc = look_at_missing(p, g, &g->missing[i], g->whom->list.ids[i], now);
+	if (rc == 0 && p->gate.active < g->whom->list.count)
 		rc = look_at_missing(p, g, &g->missing[g->names], "", now);
 	return rc;
 }

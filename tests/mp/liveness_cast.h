@@ -147,7 +147,9 @@ static int member_consume(const struct member *m)
 		return member_fail(m, "mmap", -errno);
 	if (m->awaits && !kit_await(m->page, START + m->index, 1, 60))
 		return 2;
-	rc = myelon_consumer_attach(&c, m->name, &o);
+	/* Who comes in place of one that is dying waits until its lock is free. */
+	while ((rc = myelon_consumer_attach(&c, m->name, &o)) == -EBUSY && m->awaits)
+		member_rest(1000);
 	if (rc < 0)
 		return member_fail(m, "attach", rc);
 	kit_set(m->page, READY + m->index, 1);

@@ -110,7 +110,7 @@ Test(liveness_stop, spinning_producer_does_not_blame_who_was_stopped_with_it)
 
 Test(liveness_stop, producer_stopped_between_two_calls_does_not_blame_either)
 {
-	stopped_together(MYELON_WAIT_PARK, true, PRODUCER);
+	stopped_together(MYELON_WAIT_PARK, true, 1);
 }
 
 /* Calls that come seldom still find out, only later. */
