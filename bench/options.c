@@ -178,7 +178,7 @@ static const struct {
           .metavar = "N",
           .min = 1,
           .max = 1000000,
-          .help = "noticed by managed claims, as many with a lease, and as many by a bare\n"
+          .help = "noticed by managed claims, about as many with a lease, and by a bare\n"
                   "pidfd (default: 1000)"}},
 	{DEATH,
          {.name = "victim-memory",
