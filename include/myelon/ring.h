@@ -108,7 +108,9 @@ enum myelon_numa {
 /** create, open: own a lease: readers of this ring that sleep hear of this process's death in well under a
  *  millisecond, also in other pid namespaces and where io_uring is denied, instead of at their cap of 1 s. Starts the keeper's thread
  *  (keeper.h). Where there can be none (more than 2000 in a process, the kernel refuses set_robust_list,
- *  the application drives the keeper) a warning is logged and the call succeeds. */
+ *  the application drives the keeper) a warning is logged and the call succeeds. A consumer's attach: the
+ *  same for a producer that waits for it in a managed call (liveness.h), which then also hears of an exec;
+ *  the first 14 places of the table have one, whoever gets another place is warned. Ignored by observers. */
 #define MYELON_F_LEASE (1u << 6)
 
 /** Value of the option pin. The thread that creates, opens or attaches is pinned before anything is
@@ -159,7 +161,7 @@ struct myelon_ring_opts {
 /** Options of myelon_producer_open(). Zero means default; append only. */
 struct myelon_open_opts {
 	uint32_t size;
-	uint32_t flags;     /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
+	uint32_t flags;     /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER, MYELON_F_LEASE */
 	uint32_t wait;      /**< enum myelon_wait */
 	uint32_t slot_size; /**< 0: any; else must be the ring's */
 	uint64_t schema;    /**< 0: any; else must be the ring's */
@@ -177,7 +179,7 @@ struct myelon_open_opts {
  * default; append only. */
 struct myelon_attach_opts {
 	uint32_t size;
-	uint32_t flags; /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
+	uint32_t flags; /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER, MYELON_F_LEASE */
 	const char
 		*id; /**< 1..64 of [A-Za-z0-9_.-]; NULL: automatic, ad_<k>. Observers have none. */
 	uint32_t wait;      /**< enum myelon_wait */

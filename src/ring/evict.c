@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "liveness/lease.h"
 #include "ring/gate.h"
 #include "ring/join.h"
 #include "segment/control.h"
@@ -114,7 +115,7 @@ static void free_automatic(const struct mye_segment *seg, const struct victim *v
 }
 
 /* The lock of the entry is ours. @return as strike(), or -EAGAIN: it is another one's by now. */
-static int strike_dead(const struct mye_segment *seg, const char *id, struct victim *v)
+static int strike_dead(struct mye_segment *seg, const char *id, struct victim *v)
 {
 	int rc = 0;
 
@@ -126,6 +127,7 @@ static int strike_dead(const struct mye_segment *seg, const char *id, struct vic
 		rc = strike(seg, v);
 	}
 	free_automatic(seg, v);
+	mye_lease_clear(seg, MYE_LEASE_ENTRY(v->index));
 	return rc;
 }
 
@@ -153,7 +155,7 @@ static int lives(const struct mye_segment *seg, const struct victim *v, const ch
 	                id, seg->place.name, who.pid);
 }
 
-static int evict(const struct mye_segment *seg, const char *id, bool force)
+static int evict(struct mye_segment *seg, const char *id, bool force)
 {
 	for (int round = 1;; round++) {
 		struct victim v = {0};

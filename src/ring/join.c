@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "liveness/lease.h"
 #include "ring/gate.h"
 #include "sys/sys.h"
 
@@ -239,8 +240,13 @@ static uint64_t acknowledge(struct mye_segment *seg, uint32_t index, uint64_t wo
 static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
 {
 	struct mye_entry *e = &seg->entries[j->index];
+	struct mye_identity me;
 
-	mye_identify(&e->about.who);
+	mye_identify(&me);
+	/* Before the identity: a producer must not find ours and think that the old mark is meant. */
+	mye_lease_clear(seg, MYE_LEASE_ENTRY(j->index));
+	mye_point();
+	mye_identity_write(&e->about.who, &me);
 	__atomic_store_n(&e->slow.attached_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.wait, j->wait, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);

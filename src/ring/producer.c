@@ -59,6 +59,7 @@ static void lease_release(struct mye_producer *p)
 static void handle_drop(struct mye_producer *p)
 {
 	mye_guard_close(p);
+	mye_whom_free(p->wait_for);
 	lease_release(p);
 	mye_segment_leave(&p->seg);
 	mye_handle_free(p, p->bytes);
@@ -98,18 +99,26 @@ static void arm(struct mye_producer *p, uint32_t wait, uint32_t flags)
 	p->magic = MYE_PRODUCER_MAGIC;
 }
 
-static int wait_for_timeout(struct mye_producer *p, const struct myelon_wait_for *whom, int64_t ns)
+static int remember_wait_for(struct mye_producer *p, const struct myelon_wait_for *whom)
+{
+	if (mye_wait_for_empty(whom))
+		return 0;
+	p->wait_for = mye_whom_copy(whom);
+	return p->wait_for ? 0 : -ENOMEM;
+}
+
+static int wait_for_timeout(struct mye_producer *p, int64_t ns)
 {
 	int64_t deadline = MYELON_FOREVER;
 	int rc;
 
-	if (mye_wait_for_empty(whom))
+	if (!p->wait_for)
 		return 0;
 	if (ns == 0)
 		ns = MYE_WAIT_FOR_DEFAULT_NS;
 	if (ns != MYELON_FOREVER)
 		deadline = myelon_deadline_after(ns);
-	rc = mye_wait_for(p, whom, deadline);
+	rc = mye_wait_for(p, &p->wait_for->list, deadline);
 	if (rc == 0 && !p->hold_by_count)
 		mye_gate_end_hold(p);
 	return rc;
@@ -123,7 +132,9 @@ static int make(struct myelon_producer **out, const char *name, const struct mye
 
 	if (!p)
 		return -ENOMEM;
-	rc = mye_segment_build(&p->seg, name, opts, kind, fence);
+	rc = remember_wait_for(p, &opts->wait_for);
+	if (rc == 0)
+		rc = mye_segment_build(&p->seg, name, opts, kind, fence);
 	if (rc < 0)
 		goto fail;
 	arm(p, opts->wait, opts->flags);
@@ -132,7 +143,7 @@ static int make(struct myelon_producer **out, const char *name, const struct mye
 	rc = mye_segment_publish(&p->seg);
 	if (rc < 0)
 		goto fail;
-	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	rc = wait_for_timeout(p, opts->wait_timeout_ns);
 	if (rc < 0) {
 		myelon_producer_close(&p->hot);
 		return rc;
@@ -274,7 +285,9 @@ static int take_over(struct myelon_producer **out, const char *name,
 
 	if (!p)
 		return -ENOMEM;
-	rc = mye_segment_attach(&p->seg, name, &want);
+	rc = remember_wait_for(p, &opts->wait_for);
+	if (rc == 0)
+		rc = mye_segment_attach(&p->seg, name, &want);
 	if (rc == 0)
 		rc = repair(p);
 	if (rc < 0) {
@@ -285,7 +298,7 @@ static int take_over(struct myelon_producer **out, const char *name,
 	p->hold_by_count = true;
 	closed = p->seg.producer->slow.state == MYE_PRODUCER_CLOSED;
 	announce_takeover(p);
-	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	rc = wait_for_timeout(p, opts->wait_timeout_ns);
 	if (rc < 0) {
 		give_back(p, closed);
 		return rc;

@@ -64,6 +64,8 @@ struct mye_blocked {
 	int64_t next;    /* hot.next of that wait */
 	int64_t left_ns; /* when it was given up */
 };
+struct mye_whom;
+struct mye_guard;
 
 struct mye_producer {
 	struct myelon_producer hot;
@@ -84,6 +86,7 @@ struct mye_producer {
 	uint32_t in_call; /* debug builds: thread inside a slow path */
 	bool leased;      /* the lease is ours */
 	uint64_t alerts;
+	struct mye_whom *wait_for;     /* whom it was made to wait for; NULL: nobody */
 	struct mye_guard *guard;       /* NULL: nobody is required (guard.h) */
 	bool managed_open;             /* managed claims may use the room there is */
 	bool as_managed;               /* plain claims made now are part of a managed call */
@@ -124,6 +127,7 @@ struct mye_consumer {
 	struct mye_peer peer;
 	uint64_t lost;
 	uint64_t alerts;
+	bool leased;                       /* the lease of our entry is ours */
 	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
 	struct mye_member *member;
 	char id[MYE_ID_BYTES];

@@ -170,7 +170,7 @@ struct mye_shared_page {
 	} MYE_ALIGNED space;
 	struct {
 		/* owner, its kernel at its death, sleepers set a bit: robust futexes. [0] the producer's,
-		   later: the other even ones consumers' */
+		   [2 * (i + 1)] consumer entry i's */
 		uint32_t lease[30];
 	} MYE_ALIGNED lease;
 	uint64_t counters[48] MYE_ALIGNED; /* later: counters shared by all */
