@@ -233,6 +233,19 @@ Test(bincode, random_objects_of_every_type_come_back)
 	myelon_arena_free(&a);
 }
 
+Test(bincode, fields_are_written_in_the_order_of_the_table)
+{
+	struct two_numbers {
+		uint32_t first, second;
+	} object = {1, 2};
+	struct myelon_field f[] = {MYELON_FIELD(struct two_numbers, second, &myelon_u32),
+	                           MYELON_FIELD(struct two_numbers, first, &myelon_u32)};
+	struct myelon_type t = MYELON_STRUCT(struct two_numbers, f);
+
+	expect_bytes(&t, MYELON_BINCODE_FIXED, &object, "\2\0\0\0\1\0\0\0", 8);
+	expect_bytes(&t, MYELON_BINCODE_VARINT, &object, "\2\1", 2);
+}
+
 Test(bincode, members_that_the_description_does_not_know_are_zero)
 {
 	struct i16_char dirty[3], *clean;

@@ -256,6 +256,16 @@ Test(bincode_hostile, memory_of_a_message_is_limited)
 	cr_assert_eq(decode(c, bytes, sizeof(bytes)), 0, "%s", myelon_last_error());
 	bytes[0] = 26;
 	expect_broken(c, bytes, sizeof(bytes), "104 bytes of memory");
+	myelon_codec_close(c);
+	/* The pieces of a message count together. */
+	c = codec_with(&text_list, (opts.memory = 2 * sizeof(struct myelon_text) + 7 + 2, opts));
+	memcpy(bytes, "\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0a\1\0\0\0\0\0\0\0bc", 27);
+	cr_assert_eq(decode(c, bytes, 27), 0, "%s", myelon_last_error());
+	memcpy(bytes + 17, "\2", 1);
+	expect_broken(c, bytes, 27, "vector[1]: it takes 2 bytes of memory, the limit leaves 1");
+	myelon_codec_close(c);
+	c = codec_of(&u32s, MYELON_BINCODE_FIXED);
+	memset(bytes, 0, sizeof(bytes));
 	bytes[0] = 20;
 	myelon_arena_init(&a, NULL, 0, 64);
 	cr_assert_eq(myelon_codec_decode(c, bytes, sizeof(bytes), &v, &a), -ENOMEM);
@@ -368,38 +378,57 @@ static void *scribbler(void *arg)
 }
 
 /* What decode took is sound: encode, which refuses what is not, takes it too. */
+static void decode_scribbled(struct myelon_codec *c, unsigned char *bytes, size_t len, int times)
+{
+	struct scribble s = {.bytes = bytes, .len = len};
+	unsigned char object[1024] __attribute__((aligned(16)));
+	static unsigned char again[1 << 20];
+	struct myelon_arena a;
+	pthread_t t;
+	int taken = 0;
+
+	myelon_arena_init(&a, NULL, 0, ARENA);
+	cr_assert_eq(pthread_create(&t, NULL, scribbler, &s), 0);
+	for (int i = 0; i < times; i++) {
+		int rc = myelon_codec_decode(c, bytes, len, object, &a);
+
+		cr_assert(rc == 0 || rc == -EBADMSG, "%d: %s", rc, myelon_last_error());
+		if (rc == 0) {
+			taken++;
+			cr_assert_gt(myelon_codec_encode(c, object, again, sizeof(again)), 0, "%s",
+			             myelon_last_error());
+		}
+		myelon_arena_reset(&a);
+	}
+	atomic_store(&s.stop, true);
+	pthread_join(t, NULL);
+	myelon_arena_free(&a);
+	cr_assert_gt(taken, 0);
+}
+
 Test(bincode_hostile, what_changes_while_it_is_read_gives_a_sound_object_or_an_error,
      .timeout = 120)
 {
 	struct object_rng r = {.state = 5, .depth = 3, .most = 4};
-	static unsigned char bytes[65536], again[1 << 20];
+	static unsigned char bytes[65536];
 
 	for (uint32_t encoding = 0; encoding < 2; encoding++) {
 		struct myelon_codec *c = codec_of(&zoo_type, encoding);
-		struct scribble s = {.bytes = bytes,
-		                     .len = encode_random(c, &r, bytes, sizeof(bytes))};
-		struct myelon_arena a;
-		struct zoo z;
-		pthread_t t;
-		int taken = 0;
 
-		myelon_arena_init(&a, NULL, 0, ARENA);
-		cr_assert_eq(pthread_create(&t, NULL, scribbler, &s), 0);
-		for (int i = 0; i < 20000; i++) {
-			int rc = myelon_codec_decode(c, bytes, s.len, &z, &a);
-
-			cr_assert(rc == 0 || rc == -EBADMSG, "%d: %s", rc, myelon_last_error());
-			if (rc == 0) {
-				taken++;
-				cr_assert_gt(myelon_codec_encode(c, &z, again, sizeof(again)), 0,
-				             "%s", myelon_last_error());
-			}
-			myelon_arena_reset(&a);
-		}
-		atomic_store(&s.stop, true);
-		pthread_join(t, NULL);
-		myelon_arena_free(&a);
+		decode_scribbled(c, bytes, encode_random(c, &r, bytes, sizeof(bytes)), 20000);
 		myelon_codec_close(c);
-		cr_assert_gt(taken, 0);
 	}
+}
+
+Test(bincode_hostile, text_that_changes_while_it_is_read_is_looked_at_where_it_is_kept,
+     .timeout = 120)
+{
+	struct myelon_codec *c = codec_of(&myelon_string, MYELON_BINCODE_FIXED);
+	static unsigned char bytes[65536];
+	uint64_t len = sizeof(bytes) - 8;
+
+	memset(bytes, 'a', sizeof(bytes));
+	memcpy(bytes, &len, sizeof(len));
+	decode_scribbled(c, bytes, sizeof(bytes), 2000);
+	myelon_codec_close(c);
 }
