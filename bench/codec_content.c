@@ -65,20 +65,56 @@ static float random_f32(uint64_t *state)
 	return (float)random_below(state, 100000) / 1000;
 }
 
-/* What a request points to, at most; on average a request has about the bytes of a record. */
-struct request_memory {
-	uint32_t tokens[160];
-	float logits[80];
-	char tenant[40];
-	struct myelon_text stops[3];
-	char text[3][16];
-};
+/* What a request points to is at most this; on average a request has about the bytes of a record. */
+enum { TOKENS = 160, LOGITS = 80, TENANT = 40, STOPS = 3, STOP = 16 };
+#define POINTED_TO                                                                                 \
+	(TOKENS * sizeof(uint32_t) + LOGITS * sizeof(float) + TENANT +                             \
+	 STOPS * (sizeof(struct myelon_text) + STOP) + 64)
+#define FEW 16u /* items; more of them do not fit into caches many times */
 
-static const char *fill_text(uint64_t *state, char *to, size_t len)
+/* The next @bytes behind each other, as one would lay them out. */
+static void *take(unsigned char **at, size_t bytes)
 {
+	unsigned char *p = *at;
+
+	*at += (bytes + 7) / 8 * 8;
+	return p;
+}
+
+static struct myelon_text make_text(uint64_t *state, unsigned char **at, size_t len)
+{
+	char *to = take(at, len);
+
 	for (size_t i = 0; i < len; i++)
 		to[i] = (char)('a' + random_below(state, 26));
-	return to;
+	return (struct myelon_text){to, len};
+}
+
+static struct myelon_vector make_tokens(uint64_t *state, unsigned char **at, size_t count)
+{
+	uint32_t *to = take(at, count * sizeof(*to));
+
+	for (size_t i = 0; i < count; i++)
+		to[i] = random_below(state, 128000);
+	return (struct myelon_vector){to, count};
+}
+
+static struct myelon_vector make_logits(uint64_t *state, unsigned char **at, size_t count)
+{
+	float *to = take(at, count * sizeof(*to));
+
+	for (size_t i = 0; i < count; i++)
+		to[i] = random_f32(state);
+	return (struct myelon_vector){to, count};
+}
+
+static struct myelon_vector make_stops(uint64_t *state, unsigned char **at, size_t count)
+{
+	struct myelon_text *to = take(at, count * sizeof(*to));
+
+	for (size_t i = 0; i < count; i++)
+		to[i] = make_text(state, at, 1 + random_below(state, STOP));
+	return (struct myelon_vector){to, count};
 }
 
 static void fill_record(struct bench_record *r, uint64_t *state)
@@ -95,52 +131,43 @@ static void fill_record(struct bench_record *r, uint64_t *state)
 		r->logits[i] = random_f32(state);
 }
 
-static void fill_request(struct bench_request *r, struct request_memory *m, uint64_t *state)
+static void fill_request(struct bench_request *r, unsigned char **at, uint64_t *state)
 {
-	r->tenant.len = 4 + random_below(state, 36);
-	r->tenant.data = fill_text(state, m->tenant, r->tenant.len);
-	r->tokens = (struct myelon_vector){m->tokens, 1 + random_below(state, 160)};
-	for (size_t i = 0; i < r->tokens.count; i++)
-		m->tokens[i] = random_below(state, 128000);
+	r->tenant = make_text(state, at, 4 + random_below(state, TENANT - 3));
+	r->tokens = make_tokens(state, at, 1 + random_below(state, TOKENS));
 	r->temperature.present = random_below(state, 2);
 	r->temperature.value = r->temperature.present ? random_f32(state) : 0;
 	r->top_p.present = random_below(state, 2);
 	r->top_p.value = r->top_p.present ? random_f32(state) : 0;
 	r->top_k.present = random_below(state, 2);
 	r->top_k.value = r->top_k.present ? random_below(state, 100) : 0;
-	r->stops = (struct myelon_vector){m->stops, random_below(state, 4)};
-	for (size_t i = 0; i < r->stops.count; i++) {
-		m->stops[i].len = 1 + random_below(state, 16);
-		m->stops[i].data = fill_text(state, m->text[i], m->stops[i].len);
-	}
-	r->logits = (struct myelon_vector){m->logits, 8 + random_below(state, 73)};
-	for (size_t i = 0; i < r->logits.count; i++)
-		m->logits[i] = random_f32(state);
+	r->stops = make_stops(state, at, random_below(state, STOPS + 1));
+	r->logits = make_logits(state, at, 8 + random_below(state, LOGITS - 7));
 }
 
 static int fill_batch(struct bench_content *c, uint32_t k)
 {
-	size_t each = c->shape == BENCH_RECORDS
-	                      ? sizeof(struct bench_record)
-	                      : sizeof(struct bench_request) + sizeof(struct request_memory);
+	size_t each = c->shape == BENCH_RECORDS ? sizeof(struct bench_record)
+	                                        : sizeof(struct bench_request) + POINTED_TO;
 	uint64_t state = (uint64_t)k << 32 | c->items;
-	struct bench_record *r = calloc(c->items, each);
-	struct bench_request *q = (void *)r;
-	struct request_memory *m = (void *)(q + c->items);
+	void *memory = calloc(c->items, each);
+	struct bench_record *r = memory;
+	struct bench_request *q = memory;
+	unsigned char *at = (unsigned char *)(q + c->items);
 
-	c->memory[k] = r;
-	if (!r)
+	c->memory[k] = memory;
+	if (!memory)
 		return bench_error("out of memory");
 	for (uint32_t i = 0; i < c->items; i++) {
 		if (c->shape == BENCH_RECORDS) {
 			fill_record(&r[i], &state);
 			r[i].id = i;
 		} else {
-			fill_request(&q[i], &m[i], &state);
+			fill_request(&q[i], &at, &state);
 			q[i].id = i;
 		}
 	}
-	c->batch[k].items = (struct myelon_vector){r, c->items};
+	c->batch[k].items = (struct myelon_vector){memory, c->items};
 	c->sum[k] = bench_content_read(c, &c->batch[k]);
 	return 0;
 }
@@ -151,7 +178,7 @@ int bench_content_open(struct bench_content *c, enum bench_shape shape, bool lin
 	c->shape = shape;
 	c->line = line;
 	c->items = items;
-	c->variants = shape == BENCH_RECORDS ? 1 : BENCH_VARIANTS;
+	c->variants = shape == BENCH_RECORDS ? 1 : items < FEW ? BENCH_VARIANTS : 2;
 	for (uint32_t k = 0; k < c->variants; k++)
 		if (fill_batch(c, k) < 0)
 			return -1;

@@ -68,7 +68,7 @@ enum {
 
 extern const struct myelon_type bench_records_type, bench_tokens_type; /* of a batch */
 
-#define BENCH_VARIANTS 8u /* batches of requests that are sent in turn */
+#define BENCH_VARIANTS 8u /* batches of requests that are sent in turn, at most */
 
 struct bench_content {
 	enum bench_shape shape;

@@ -30,14 +30,15 @@ static const void *object_of(const struct bench_codec_pair *p, const struct benc
 
 static int send_bytes(struct bench_codec_pair *p, uint64_t seq)
 {
-	size_t bytes = p->bytes[seq % p->content->variants];
+	size_t k = seq % p->content->variants, bytes = p->bytes[k];
+	unsigned char *image = p->image + k * p->image_bytes;
 	void *buf;
 	int rc = myelon_frame_claim(p->out.framed, bytes, MYELON_FOREVER, &buf);
 
 	if (rc < 0)
 		return rc;
-	memcpy(p->image, &seq, sizeof(seq));
-	memcpy(buf, p->image, bytes);
+	memcpy(image, &seq, sizeof(seq));
+	memcpy(buf, image, bytes);
 	return myelon_frame_commit(p->out.framed, bytes, KIND);
 }
 
@@ -139,20 +140,25 @@ static int answer_all(struct bench_codec_pair *p, uint64_t total)
 	return 0;
 }
 
-static int make_image(struct bench_codec_pair *p, struct bench_role *me)
+static int make_images(struct bench_codec_pair *p, struct bench_role *me)
 {
+	uint32_t n = p->content->variants;
 	size_t most = 0;
 
-	for (uint32_t k = 0; k < p->content->variants; k++)
+	for (uint32_t k = 0; k < n; k++)
 		most = p->bytes[k] > most ? p->bytes[k] : most;
-	p->image = malloc(most);
+	p->image_bytes = (most + 63) / 64 * 64;
+	p->image = malloc(p->image_bytes * n);
 	if (!p->image)
-		return bench_fail(me, "no memory for a message of %zu bytes", most);
-	for (size_t i = 0; i < most; i++)
-		p->image[i] = (unsigned char)(i * 7 + i / 251);
-	memset(p->image, 0, 8);
-	for (uint32_t k = 0; k < p->content->variants; k++)
-		p->image_sum[k] = sum_bytes(p, p->image, p->bytes[k]);
+		return bench_fail(me, "no memory for messages of %zu bytes", most);
+	for (uint32_t k = 0; k < n; k++) {
+		unsigned char *image = p->image + k * p->image_bytes;
+
+		for (size_t i = 0; i < most; i++)
+			image[i] = (unsigned char)(i * 7 + i / 251);
+		memset(image, 0, sizeof(uint64_t));
+		p->image_sum[k] = sum_bytes(p, image, p->bytes[k]);
+	}
 	return 0;
 }
 
@@ -167,7 +173,7 @@ static int open_ends(struct bench_codec_pair *p, struct bench_crew *crew, unsign
 	    bench_in_attach(&p->in, &p->ring, stems[!role], wait, me) < 0)
 		return -1;
 	myelon_arena_init(&p->arena, NULL, 0, ARENA);
-	return p->mode == BENCH_BYTES ? make_image(p, me) : 0;
+	return p->mode == BENCH_BYTES ? make_images(p, me) : 0;
 }
 
 static int play(struct bench_crew *crew, unsigned int role, void *arg)

@@ -29,7 +29,8 @@ struct bench_codec_pair {
 	struct bench_out out;
 	struct bench_in in;
 	struct myelon_arena arena;
-	unsigned char *image; /* BENCH_BYTES: what is copied */
+	unsigned char *image; /* BENCH_BYTES: what is copied, one for each batch */
+	size_t image_bytes;
 	uint64_t image_sum[BENCH_VARIANTS];
 	uint64_t wrong;
 	bool holding; /* an answer that is not released yet */
