@@ -15,6 +15,8 @@
  *
  * Layer 1 (frame.h): byte messages of any length over such a ring.
  *
+ * Layers 2 and 3 (typed.h): objects through a codec, received as objects of one's own or read in place.
+ *
  * Waiting (wait.h) is a choice of each handle: spin on a core of one's own,
  * sleep in the kernel, or (default) spin as long as it pays and then sleep.
  *
@@ -27,6 +29,9 @@
 #ifndef MYELON_MYELON_H
 #define MYELON_MYELON_H
 
+#include <myelon/arena.h>
+#include <myelon/bincode.h>
+#include <myelon/codec.h>
 #include <myelon/consumer.h>
 #include <myelon/error.h>
 #include <myelon/export.h>
@@ -41,6 +46,8 @@
 #include <myelon/presets.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>
+#include <myelon/type.h>
+#include <myelon/typed.h>
 #include <myelon/version.h>
 #include <myelon/wait.h>
 #include <myelon/waitset.h>

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "segment/control.h"
 
 #define PAGE_UNIT_MIN 4096u
@@ -18,12 +19,7 @@ uint64_t mye_control_bytes(uint32_t max_consumers, uint32_t page_unit)
 
 uint64_t mye_header_checksum(const struct mye_header *h)
 {
-	const unsigned char *p = (const unsigned char *)h;
-	uint64_t sum = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < offsetof(struct mye_header, checksum); i++)
-		sum = (sum ^ p[i]) * 0x100000001b3ull;
-	return sum;
+	return mye_hash_bytes(MYE_HASH_BEGIN, h, offsetof(struct mye_header, checksum));
 }
 
 static bool power_of_two(uint64_t v)
