@@ -35,6 +35,7 @@
 #include <myelon/consumer.h>
 #include <myelon/error.h>
 #include <myelon/export.h>
+#include <myelon/flatbuffers.h>
 #include <myelon/frame.h>
 #include <myelon/hugepages.h>
 #include <myelon/keeper.h>
