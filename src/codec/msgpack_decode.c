@@ -96,7 +96,7 @@ static int fill_vector(struct mye_mp_decoder *d, const struct myelon_type *t,
 	bool map = t->kind == MYELON_TYPE_MAP;
 	const struct myelon_type *e = t->element;
 	struct myelon_vector v = {.count = item->n};
-	void *to;
+	void *to = NULL;
 	int rc;
 
 	if (item->kind != (map ? MYE_MP_MAP : MYE_MP_ARRAY))
@@ -144,7 +144,7 @@ static int fill_box(struct mye_mp_decoder *d, const struct myelon_type *t,
                     const struct mye_mp_item *item, unsigned char *object)
 {
 	const struct myelon_type *e = t->element;
-	void *to;
+	void *to = NULL;
 	int rc = enter(d, item);
 
 	if (rc == 0)

@@ -154,7 +154,7 @@ static int fill_text(struct mye_mp_decoder *d, const struct mye_mp_item *item,
 {
 	struct myelon_text t = {.len = item->n};
 	size_t good;
-	void *to;
+	void *to = NULL;
 	int rc;
 
 	if (item->kind != MYE_MP_STR)
@@ -179,7 +179,7 @@ static int fill_bytes(struct mye_mp_decoder *d, const struct mye_mp_item *item,
                       unsigned char *object)
 {
 	struct myelon_vector v = {.count = item->n};
-	void *to;
+	void *to = NULL;
 	int rc;
 
 	if (item->kind != MYE_MP_BIN &&
