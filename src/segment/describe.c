@@ -89,12 +89,13 @@ static uint64_t load_blocked(const struct mye_segment *seg, int64_t published, i
  */
 static bool own_entry(const struct mye_segment *seg, const struct mye_entry *e)
 {
-	struct mye_identity who;
+	struct mye_identity wrote, who;
 
-	if (seg->role != MYE_ROLE_CONSUMER || e->about.who.pid != mye_pid())
+	mye_identity_read(&wrote, &e->about.who);
+	if (seg->role != MYE_ROLE_CONSUMER || wrote.pid != mye_pid())
 		return false;
 	mye_identify(&who);
-	return e->about.who.start_ticks == who.start_ticks && e->about.who.pidns == who.pidns;
+	return wrote.start_ticks == who.start_ticks && wrote.pidns == who.pidns;
 }
 
 /* Does its owner live? @state: in, out: as it was when that was asked. */
