@@ -130,17 +130,21 @@ static void part(struct mye_peers *w, uint32_t place, const struct sight *s)
 		return;
 	mye_peers_unwatch(w, place);
 	r->stalled = r->dying = false;
+	/* It was told, and what the next one with its id came to is told next. Of several who were evicted
+	   the flag names the last. */
+	if (was == MYE_GONE && !same && s->evicted != r->generation && strcmp(r->id, s->id) == 0)
+		return;
 	if (s->evicted >= r->generation && (same || s->evicted < s->generation)) {
 		r->standing = MYE_OUSTED;
 		tell(w, place, MYELON_CHANGE_EVICTED);
 		return;
 	}
 	if (was == MYE_GONE && gates(s->state))
-		return; /* it was told, and the new one is told next */
+		return;
 	if (was == MYE_HERE && !same && s->released_ns == r->released_ns) {
 		r->standing = MYE_GONE;
 		tell(w, place, MYELON_CHANGE_DIED);
-		if (gates(s->state))
+		if (gates(s->state) || strcmp(r->id, s->id) == 0)
 			return;
 	}
 	r->standing = was == MYE_COMING && !r->back ? MYE_NOBODY : MYE_LEFT;
@@ -156,6 +160,7 @@ static bool known(const struct mye_peer_record *r, const char *id)
 	       strcmp(r->id, id) == 0;
 }
 
+/* Of one that came back after a death that was told, and is gone already, both is told: the death is over. */
 static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s)
 {
 	static const enum mye_standing standing[] = {
@@ -164,6 +169,7 @@ static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s
 		[MYE_ENTRY_EVICTED] = MYE_OUSTED,
 	};
 	struct mye_peer_record *r = &w->record[place];
+	bool gone = r->standing == MYE_GONE;
 
 	mye_peers_unwatch(w, place);
 	*r = (struct mye_peer_record){
@@ -181,6 +187,11 @@ static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s
 	memcpy(r->id, s->id, sizeof(r->id));
 	if (r->standing == MYE_COMING)
 		mye_peers_watch(w, place, &s->who);
+	if (gone && r->back && !gates(s->state)) {
+		tell(w, place, MYELON_CHANGE_REJOINED);
+		tell(w, place,
+		     s->evicted >= s->generation ? MYELON_CHANGE_EVICTED : MYELON_CHANGE_DETACHED);
+	}
 }
 
 /* @return whether the lock of a place is to be asked for now. */
