@@ -22,6 +22,13 @@ static uint32_t load_state(const struct mye_segment *seg)
 	return __atomic_load_n(&seg->producer->slow.state, __ATOMIC_ACQUIRE);
 }
 
+bool mye_peer_closed(const struct mye_segment *seg, uint64_t epoch)
+{
+	return load_state(seg) == MYE_PRODUCER_CLOSED ||
+	       __atomic_load_n(&seg->producer->hot.closed_epoch, __ATOMIC_RELAXED) ==
+	               (uint32_t)epoch;
+}
+
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg)
 {
 	*peer = (struct mye_peer){.epoch = load_epoch(seg)};
@@ -41,7 +48,6 @@ bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg)
 int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
 {
 	uint64_t epoch = load_epoch(seg);
-	uint32_t state;
 
 	if (epoch != peer->epoch) {
 		peer->epoch = epoch;
@@ -49,11 +55,12 @@ int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
 	}
 	if (peer->verdict)
 		return peer->verdict;
-	state = load_state(seg);
 	peer->asked_ns = mye_now();
-	if (state == MYE_PRODUCER_CLOSED)
+	if (load_state(seg) == MYE_PRODUCER_CLOSED)
 		return -EPIPE;
-	return mye_role_held(seg, MYE_LOCK_PRODUCER) == 0 ? -EOWNERDEAD : 0;
+	if (mye_role_held(seg, MYE_LOCK_PRODUCER) != 0)
+		return 0;
+	return mye_peer_closed(seg, epoch) ? -EPIPE : -EOWNERDEAD;
 }
 
 int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int verdict)

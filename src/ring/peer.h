@@ -12,6 +12,12 @@
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
 void mye_peer_close(struct mye_peer *peer);
 
+/*
+ * Did the producer of @p epoch close in order? Asked again when its lock is found free: who closes says so first. Not
+ * by the state alone: a successor changes that before the epoch.
+ */
+bool mye_peer_closed(const struct mye_segment *seg, uint64_t epoch);
+
 /* Cheap, without a system call: may there be a verdict? True if the producer closed or the epoch moved. */
 bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg);
 

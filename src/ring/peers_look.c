@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ring/join.h"
+#include "ring/peer.h"
 #include "ring/peers.h"
 #include "sys/sys.h"
 
@@ -319,21 +320,16 @@ static uint64_t load_epoch(const struct mye_peers *w)
 	return __atomic_load_n(&w->seg.producer->slow.epoch, __ATOMIC_ACQUIRE);
 }
 
-static bool is_closed(const struct mye_peers *w)
-{
-	/* Acquire: pairs with the release stores of close and takeover. */
-	return __atomic_load_n(&w->seg.producer->slow.state, __ATOMIC_ACQUIRE) ==
-	       MYE_PRODUCER_CLOSED;
-}
-
 static void new_producer(struct mye_peers *w, uint64_t epoch)
 {
 	struct mye_peer_record *r = &w->record[0];
 	struct mye_identity who;
 
 	if (r->standing == MYE_HERE) {
-		bool closed = __atomic_load_n(&w->seg.producer->hot.closed_epoch,
-		                              __ATOMIC_RELAXED) == (uint32_t)r->generation;
+		uint32_t last =
+			__atomic_load_n(&w->seg.producer->hot.closed_epoch, __ATOMIC_RELAXED);
+		/* Did a later one close, then nobody knows how this one ended: not by the word of a lock. */
+		bool closed = last && (int32_t)(last - (uint32_t)r->generation) >= 0;
 
 		r->standing = closed ? MYE_LEFT : MYE_GONE;
 		tell(w, 0, closed ? MYELON_CHANGE_DETACHED : MYELON_CHANGE_DIED);
@@ -370,7 +366,7 @@ static void look_at_producer(struct mye_peers *w)
 	if (r->standing != MYE_HERE && r->standing != MYE_COMING)
 		return;
 	/* The epoch again: what a successor says of itself must not be said of this one. */
-	if (is_closed(w) && load_epoch(w) == epoch) {
+	if (mye_peer_closed(&w->seg, epoch) && load_epoch(w) == epoch) {
 		producer_left(w);
 		return;
 	}
@@ -381,7 +377,7 @@ static void look_at_producer(struct mye_peers *w)
 	if (to_ask(w, r)) {
 		if (mye_role_held(&w->seg, MYE_LOCK_PRODUCER) != 0)
 			is_alive(w, 0, true);
-		else if (load_epoch(w) == epoch && !is_closed(w))
+		else if (load_epoch(w) == epoch && !mye_peer_closed(&w->seg, epoch))
 			is_dead(w, 0, true);
 		else
 			r->ask_at = w->now + AGAIN_NS;

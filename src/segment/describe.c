@@ -53,6 +53,9 @@ static uint32_t producer_state(const struct mye_segment *seg)
 	read_again(seg, &state, sizeof(state),
 	           mye_producer_offset(&seg->header) +
 	                   offsetof(struct mye_producer_page, slow.state));
+	/* Or it was free between two producers, and this is the word of the second. */
+	if (state == MYE_PRODUCER_OPEN && mye_role_held(seg, MYE_LOCK_PRODUCER) == 1)
+		return MYELON_PEER_ALIVE;
 	switch (state) {
 	case MYE_PRODUCER_OPEN:
 		return MYELON_PEER_DEAD;
