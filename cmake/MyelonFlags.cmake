@@ -9,6 +9,13 @@ if(MYELON_WERROR)
   list(APPEND MYELON_WARNINGS -Werror)
 endif()
 
+if(MYELON_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "MYELON_FUZZ needs clang: configure a new build directory with CC=clang")
+  endif()
+  set(MYELON_SANITIZE asan)
+endif()
+
 if(MYELON_SANITIZE STREQUAL "asan")
   set(MYELON_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all
     -fno-omit-frame-pointer)
@@ -18,6 +25,9 @@ elseif(MYELON_SANITIZE STREQUAL "tsan")
     # gcc warns at every fence that ThreadSanitizer does not know it: no false alarm depends on one.
     list(APPEND MYELON_SANITIZE_FLAGS -Wno-tsan)
   endif()
+endif()
+if(MYELON_FUZZ)
+  list(APPEND MYELON_SANITIZE_FLAGS -fsanitize=fuzzer-no-link)
 endif()
 if(NOT MYELON_SANITIZE STREQUAL "none" AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
   # gcc reasons about ranges and initialisation worse under instrumentation; the other builds have these.

@@ -29,6 +29,7 @@
 #define MYELON_MYELON_H
 
 #include <myelon/arena.h>
+#include <myelon/bincode.h>
 #include <myelon/codec.h>
 #include <myelon/consumer.h>
 #include <myelon/error.h>
