@@ -44,6 +44,7 @@
 #include <myelon/presets.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>
+#include <myelon/rkyv.h>
 #include <myelon/type.h>
 #include <myelon/typed.h>
 #include <myelon/version.h>
