@@ -34,6 +34,7 @@
 #include <myelon/consumer.h>
 #include <myelon/error.h>
 #include <myelon/export.h>
+#include <myelon/flatbuffers.h>
 #include <myelon/frame.h>
 #include <myelon/hugepages.h>
 #include <myelon/keeper.h>

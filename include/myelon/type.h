@@ -91,10 +91,13 @@ struct myelon_type {
 	const struct myelon_type *element; /**< VECTOR, MAP, ARRAY, OPTION, BOX */
 	const struct myelon_field *fields; /**< STRUCT, TUPLE: in order; ENUM: variants */
 	uint32_t offset;                   /**< OPTION: of the value */
-	uint32_t flags;                    /**< MYELON_FIXED */
+	uint32_t flags;                    /**< MYELON_FIXED, MYELON_ENUM_U16, MYELON_ENUM_U32 */
 };
 /** FlatBuffers: a STRUCT of scalars, arrays and such structs is a struct there and not a table. */
 #define MYELON_FIXED (1u << 0)
+/** FlatBuffers: an ENUM without payloads is a ushort or uint there and not a ubyte. */
+#define MYELON_ENUM_U16 (1u << 1)
+#define MYELON_ENUM_U32 (1u << 2)
 
 struct myelon_field {
 	const char *name;

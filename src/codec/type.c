@@ -10,6 +10,7 @@
 #include "base/hash.h"
 
 #define MOST 65536u
+#define IN_HASH (MYELON_FIXED | MYELON_ENUM_U16 | MYELON_ENUM_U32)
 
 #define SCALAR(public_name, text, k, c)                                                            \
 	const struct myelon_type public_name = {                                                   \
@@ -245,7 +246,7 @@ static uint64_t hash(uint64_t h, const struct myelon_type *t, struct path *p)
 
 	if (up)
 		return mye_hash_number(mye_hash_number(h, 0), up);
-	h = mye_hash_number(h, t->kind | (uint64_t)(t->flags & MYELON_FIXED) << 32);
+	h = mye_hash_number(h, t->kind | (uint64_t)(t->flags & IN_HASH) << 32);
 	h = mye_hash_number(h, t->count);
 	p->type[p->depth++] = t;
 	if (t->element)
