@@ -2,7 +2,7 @@
 //! The other side of the interop tests: converts objects between formats with the original crates.
 //!
 //!     interop convert FROM TO TYPE      records from stdin, answers to stdout
-//!     interop live IN OUT COUNT         archives of zoos from ring IN, their bincode to ring OUT
+//!     interop live IN OUT               archives of zoos from ring IN, their bincode to ring OUT
 //!
 //! FROM, TO: bincode, varint, rkyv. TYPE: zoo, node, batch. A record is a length (u32, little endian) and so many
 //! bytes; an answer has a byte in front: 0, or 1 and the sentence of what is wrong.
@@ -109,7 +109,7 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[1..] {
         ["convert", from, to, kind] => convert(from, to, kind).expect("a pipe"),
-        ["live", input, output, count] => live::run(input, output, count.parse().expect("a count")),
-        _ => panic!("usage: interop convert FROM TO TYPE | live IN OUT COUNT"),
+        ["live", input, output] => live::run(input, output),
+        _ => panic!("usage: interop convert FROM TO TYPE | live IN OUT"),
     }
 }

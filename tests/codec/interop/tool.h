@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 OR MIT */
+/*
+ * Programs made with the original libraries, asked through pipes: a record is a length (uint32_t) and so many bytes,
+ * the answer the same with a byte in front, 0, or 1 and a sentence. And the rows of the table that matrix.sh prints.
+ */
+#ifndef TESTS_CODEC_INTEROP_TOOL_H
+#define TESTS_CODEC_INTEROP_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <myelon/codec.h>
+
+#include "kit.h"
+#include "object.h"
+
+/* What is exchanged. */
+struct subject {
+	const char *name;
+	const struct myelon_type *type;
+};
+extern const struct subject subjects[3]; /* zoo, batch, node */
+
+/* Row @file of the table. Until row_ok() it says FAILED. One per process, which is one per Criterion test. */
+void row_begin(const char *file, const char *format, const char *direction, const char *tool);
+void row_ok(const char *note, ...) __attribute__((format(printf, 1, 2)));
+/* Writes "skipped" and ends the test so. */
+_Noreturn void row_skip(const char *what, const char *why);
+
+/* The path of program @name beside the test. @made: the build was to make it, so it must be there; else the test is
+ * skipped, with @packages. */
+const char *tool_path(const char *name, bool made, const char *what, const char *packages);
+
+struct tool {
+	struct kit_actor actor;
+	int to, from;
+	char *answer; /* and a NUL behind it */
+	uint32_t len;
+};
+
+/* Asserts that it starts; up to 6 arguments, NULL-terminated. */
+void tool_start(struct tool *t, const char *path, ...) __attribute__((sentinel));
+/* True: the answer is bytes; false: a sentence. Asserts that there is one. */
+bool tool_ask(struct tool *t, const void *bytes, size_t len);
+/* Asserts that it ends in order. */
+void tool_end(struct tool *t);
+
+/* An encoded object; to be freed. Asserts. */
+struct bytes {
+	unsigned char *data;
+	size_t len;
+};
+struct bytes bytes_encode(const struct myelon_codec *c, const void *object);
+
+/* Room for any object of a subject. */
+union object {
+	max_align_t align;
+	unsigned char bytes[1024];
+};
+/* Object @i of the random ones: small and large, flat and deep. */
+void subject_fill(const struct subject *s, union object *object, uint64_t i,
+                  struct myelon_arena *arena);
+
+/* How two that judge the same mangled bytes agree. */
+struct verdicts {
+	unsigned int both, none, ours, theirs;
+	char only_ours[256], only_theirs[256]; /* an example's sentence, of who refuses it */
+};
+void verdict_add(struct verdicts *v, bool ours, bool theirs, const char *their_sentence);
+
+#endif
