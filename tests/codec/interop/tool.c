@@ -217,12 +217,17 @@ void subject_fill(const struct subject *s, union object *object, uint64_t i,
 
 void verdict_add(struct verdicts *v, bool ours, bool theirs, const char *their_sentence)
 {
+	unsigned int n = v->ours + v->theirs;
+
 	if (ours && theirs)
 		v->both++;
 	else if (!ours && !theirs)
 		v->none++;
 	else if (ours && v->ours++ == 0)
-		snprintf(v->only_ours, sizeof(v->only_ours), "%s", their_sentence);
-	else if (theirs && v->theirs++ == 0)
-		snprintf(v->only_theirs, sizeof(v->only_theirs), "%s", myelon_last_error());
+		snprintf(v->example, sizeof(v->example), "%s", their_sentence);
+	else if (theirs)
+		v->theirs++;
+	if (ours != theirs && n < 10)
+		printf("taken by %s alone: %s\n", ours ? "us" : "the tool",
+		       ours ? their_sentence : myelon_last_error());
 }

@@ -62,11 +62,12 @@ union object {
 void subject_fill(const struct subject *s, union object *object, uint64_t i,
                   struct myelon_arena *arena);
 
-/* How two that judge the same mangled bytes agree. */
+/* How two that judge the same mangled bytes agree: taken by both, by none, by us alone, by the tool alone. */
 struct verdicts {
 	unsigned int both, none, ours, theirs;
-	char only_ours[256], only_theirs[256]; /* an example's sentence, of who refuses it */
+	char example[256]; /* what the tool says against bytes that we took */
 };
+/* Prints the first sentences about bytes that only one took. */
 void verdict_add(struct verdicts *v, bool ours, bool theirs, const char *their_sentence);
 
 #endif
