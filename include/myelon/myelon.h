@@ -40,6 +40,7 @@
 #include <myelon/keeper.h>
 #include <myelon/liveness.h>
 #include <myelon/log.h>
+#include <myelon/msgpack.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>
 #include <myelon/presets.h>

@@ -15,11 +15,38 @@
 
 namespace {
 
+// What is verified may still lack the value of a union, and reading it into an object crashes.
+bool has_value(int type, const void *value)
+{
+	return type == Shape_NONE || value;
+}
+
+bool readable(const Zoo *zoo)
+{
+	if (!has_value(zoo->shape_type(), zoo->shape()))
+		return false;
+	if (!zoo->shapes())
+		return true;
+	for (const ShapeValue *shape : *zoo->shapes())
+		if (!has_value(shape->value_type(), shape->value()))
+			return false;
+	return true;
+}
+
+bool readable(const Batch *)
+{
+	return true;
+}
+
 template <typename T> std::string again(const void *bytes, size_t len, std::string &wrong)
 {
 	flatbuffers::Verifier verifier(static_cast<const uint8_t *>(bytes), len);
 	if (!verifier.VerifyBuffer<T>(nullptr)) {
 		wrong = "not verified";
+		return {};
+	}
+	if (!readable(flatbuffers::GetRoot<T>(bytes))) {
+		wrong = "a union without value";
 		return {};
 	}
 	typename T::NativeTableType object;
