@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
  * Programs made with the original libraries, asked through pipes: a record is a length (uint32_t) and so many bytes,
- * the answer the same with a byte in front, 0, or 1 and a sentence. And the rows of the table that matrix.sh prints.
+ * the answer the same with a byte in front, 0, or 1 and a sentence.
  */
 #ifndef TESTS_CODEC_INTEROP_TOOL_H
 #define TESTS_CODEC_INTEROP_TOOL_H
@@ -14,6 +14,7 @@
 
 #include "kit.h"
 #include "object.h"
+#include "row.h"
 
 /* What is exchanged. */
 struct subject {
@@ -21,12 +22,6 @@ struct subject {
 	const struct myelon_type *type;
 };
 extern const struct subject subjects[3]; /* zoo, batch, node */
-
-/* Row @file of the table. Until row_ok() it says FAILED. One per process, which is one per Criterion test. */
-void row_begin(const char *file, const char *format, const char *direction, const char *tool);
-void row_ok(const char *note, ...) __attribute__((format(printf, 1, 2)));
-/* Writes "skipped" and ends the test so. */
-_Noreturn void row_skip(const char *what, const char *why);
 
 /* The path of program @name beside the test. @made: the build was to make it, so it must be there; else the test is
  * skipped, with @packages. */
