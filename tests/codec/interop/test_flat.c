@@ -231,5 +231,5 @@ Test(interop_flat, mangled_messages_that_cpp_refuses_are_refused_and_others_are_
 	cr_assert_gt(v.both, 100);
 	cr_assert_gt(v.none, 100);
 	cr_assert_eq(v.ours, 0, "taken by us alone: %s", v.example);
-	row_ok("%u taken, %u refused by both, %u by us alone", v.both, v.none, v.theirs);
+	row_ok("%u taken; refused: %u by both, %u by us alone", v.both, v.none, v.theirs);
 }

@@ -76,7 +76,7 @@ static void report(const struct verdicts *v)
 	cr_assert_gt(v->both, 100);
 	cr_assert_gt(v->none, 100);
 	cr_assert_eq(v->ours, 0, "taken by us alone: %s", v->example);
-	row_ok("%u taken, %u refused by both, %u by us alone", v->both, v->none, v->theirs);
+	row_ok("%u taken; refused: %u by both, %u by us alone", v->both, v->none, v->theirs);
 }
 
 static void judge_bincode(const char *format, uint32_t encoding)

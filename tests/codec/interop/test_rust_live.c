@@ -139,7 +139,7 @@ Test(interop_rust_live, a_killed_rust_process_is_followed_by_another_and_no_answ
 {
 	struct live l = {.sent = 0};
 
-	row_begin("live_killed", "rkyv there, bincode back", "the same, Rust killed", RUST_RKYV);
+	row_begin("live_killed", "rkyv there, bincode back", "C -> Rust -> C, killed", RUST_RKYV);
 	open_rings(&l);
 	start(&l);
 	for (uint32_t i = 1; i <= 4; i++) {
