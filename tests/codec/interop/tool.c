@@ -152,6 +152,25 @@ struct bytes bytes_encode(const struct myelon_codec *c, const void *object)
 	return b;
 }
 
+bool bytes_spoil(struct bytes *b, bool small, uint64_t k)
+{
+	static const unsigned char set[] = {0, 1, 2, 0x7f, 0x80, 0xff};
+	static const signed char add[] = {1, -1, 4, -4, 8, -8, 16, -16};
+	struct object_rng r = {.state = k ^ 0xbad};
+	uint64_t ways = sizeof(set) + sizeof(add), changes = small ? b->len * ways : 0;
+	uint64_t way = k % ways;
+
+	if (k >= changes) {
+		b->len = object_mangle(&r, b->data, b->len);
+		return k < changes + SPOILED_AT_RANDOM;
+	}
+	if (way < sizeof(set))
+		b->data[k / ways] = set[way];
+	else
+		b->data[k / ways] += (unsigned char)add[way - sizeof(set)];
+	return true;
+}
+
 void subject_fill(const struct subject *s, union object *object, uint64_t i,
                   struct myelon_arena *arena)
 {

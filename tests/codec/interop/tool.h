@@ -47,13 +47,18 @@ struct bytes {
 	size_t len;
 };
 struct bytes bytes_encode(const struct myelon_codec *c, const void *object);
+/* Spoil a message, the @k th way: first each byte in turn in each of some ways, if @small; then as object_mangle().
+ * @return is there such a way? */
+#define SPOILED_AT_RANDOM 700u
+bool bytes_spoil(struct bytes *b, bool small, uint64_t k);
 
 /* Room for any object of a subject. */
 union object {
 	max_align_t align;
 	unsigned char bytes[1024];
 };
-/* Object @i of the random ones: small and large, flat and deep. */
+/* Object @i of the random ones: small and large, flat and deep. SUBJECT_SMALL is small and has something of all. */
+#define SUBJECT_SMALL 11u
 void subject_fill(const struct subject *s, union object *object, uint64_t i,
                   struct myelon_arena *arena);
 
