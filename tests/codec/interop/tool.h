@@ -57,8 +57,9 @@ union object {
 	max_align_t align;
 	unsigned char bytes[1024];
 };
-/* Object @i of the random ones: small and large, flat and deep. SUBJECT_SMALL is small and has something of all. */
-#define SUBJECT_SMALL 11u
+/* Object @i of the random ones: small and large, flat and deep. SUBJECT_SMALL has something of all, also text of more than
+ * 7 bytes beside other text. */
+#define SUBJECT_SMALL 13u
 void subject_fill(const struct subject *s, union object *object, uint64_t i,
                   struct myelon_arena *arena);
 
