@@ -12,8 +12,7 @@
 static inline const char *rust_path(void)
 {
 	return tool_path("interop_crates", INTEROP_RUST, "rust",
-	                 "rustc cargo librust-bincode-dev librust-rkyv-dev librust-serde-dev "
-	                 "librust-serde-derive-dev");
+	                 "rustc cargo librust-{bincode,rkyv,serde,serde-derive}-dev");
 }
 
 #endif
