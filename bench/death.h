@@ -17,11 +17,13 @@
 #define DEATH_ID "victim"
 #define DEATH_STEM "death"
 #define DEATH_PROGRESS_NS INT64_C(250000000) /* of the timeout path: the library's default */
+#define DEATH_CHECK_NS INT64_C(5000000)      /* of a spinning producer: the library's default */
 #define DEATH_TIMEOUT_EACH 50u               /* one step in so many */
 
 /* How a step notices. */
 enum death_how {
 	DEATH_MANAGED, /* killed; a managed claim tells */
+	DEATH_LEASED,  /* killed; it had a lease, and a managed claim tells */
 	DEATH_BARE,    /* killed; poll() on its pidfd tells */
 	DEATH_TIMEOUT, /* stopped; a managed claim tells by its timeout */
 	DEATH_HOWS
@@ -37,16 +39,18 @@ struct death {
 	_Atomic int32_t pid;       /* victim */
 	_Atomic uint64_t struck;   /* killer: ticks before the signal */
 	_Atomic uint64_t told;     /* producer: ticks when it knew */
+	uint64_t victim_memory;    /* bytes that it touches */
 	uint64_t victim_rss;       /* bytes */
+	uint64_t dying;            /* producer: alerts that said so */
 	struct bench_histogram ns[DEATH_HOWS];
 };
 
-/* Managed and bare take turns, so that both see the same machine. */
+/* All ways take turns, so that they see the same machine. */
 static inline enum death_how death_how_of(uint64_t step)
 {
 	if (step % DEATH_TIMEOUT_EACH == DEATH_TIMEOUT_EACH - 1)
 		return DEATH_TIMEOUT;
-	return step % 2 ? DEATH_BARE : DEATH_MANAGED;
+	return (enum death_how)(step % DEATH_TIMEOUT);
 }
 
 /* Until @word is at least @value. */

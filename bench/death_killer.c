@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,19 +46,27 @@ static bool read_all(struct myelon_consumer *c)
 	return n == -EAGAIN;
 }
 
+static bool touch(uint64_t bytes)
+{
+	return !bytes || mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) != MAP_FAILED;
+}
+
 /* Reads what there is, and then nothing, or for the timeout one message after the other. */
 static _Noreturn void victim(struct death *d, uint64_t step, pid_t parent)
 {
 	struct myelon_attach_opts o =
 		MYELON_ATTACH_OPTS(.id = DEATH_ID, .timeout_ns = INT64_C(20000000000),
 	                           .hugetlb_dir = bench_place_hugetlb(),
-	                           .shm_dir = bench_place_shm(d->ring.place));
+	                           .shm_dir = bench_place_shm(d->ring.place),
+	                           .flags =
+	                                   death_how_of(step) == DEATH_LEASED ? MYELON_F_LEASE : 0);
 	char name[BENCH_NAME];
 	struct myelon_consumer *c;
 	struct myelon_view v;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent ||
+	if (getppid() != parent || !touch(d->victim_memory) ||
 	    myelon_consumer_attach(&c, bench_place_name(d->ring.place, DEATH_STEM, name), &o) < 0 ||
 	    !read_all(c))
 		_exit(1);

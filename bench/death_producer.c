@@ -44,16 +44,23 @@ static void notice(struct side *s)
 	publish_step(&s->d->noticed, s->step);
 }
 
+/* With a lease it is told before the lock is free, or at the same time. */
+static bool right_cause(enum death_how how, uint32_t cause)
+{
+	if (how == DEATH_LEASED && cause == MYELON_CAUSE_DYING)
+		return true;
+	return cause == (how == DEATH_TIMEOUT ? MYELON_CAUSE_STALLED : MYELON_CAUSE_DEAD);
+}
+
 static void on_alert(void *ctx, const struct myelon_failure *alert)
 {
 	struct side *s = ctx;
-	enum myelon_cause cause =
-		s->how == DEATH_TIMEOUT ? MYELON_CAUSE_STALLED : MYELON_CAUSE_DEAD;
 
 	/* After a bare step the dead victim is met by the next claim. */
 	if (s->how == DEATH_BARE)
 		return;
-	s->me->wrong += alert->cause != (uint32_t)cause || strcmp(alert->id, DEATH_ID) != 0;
+	s->me->wrong += !right_cause(s->how, alert->cause) || strcmp(alert->id, DEATH_ID) != 0;
+	s->d->dying += alert->cause == MYELON_CAUSE_DYING;
 	notice(s);
 }
 
@@ -61,7 +68,8 @@ static int require(struct side *s, int64_t progress_ns)
 {
 	struct myelon_liveness_opts o =
 		MYELON_LIVENESS_OPTS(.on_failure = MYELON_ON_FAILURE_LOG,
-	                             .progress_ns = progress_ns, .hook = on_alert, .ctx = s);
+	                             .progress_ns = progress_ns, .check_ns = DEATH_CHECK_NS,
+	                             .hook = on_alert, .ctx = s);
 
 	return myelon_producer_require(s->p, &o) < 0
 	               ? bench_library_fail(s->me, "the producer could not be supervised")

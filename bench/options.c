@@ -49,8 +49,8 @@ static const struct {
 	{"death", DEATH,
          "From the SIGKILL of the consumer that is in the way to the blocked producer that is "
          "told:\n"
-         "a managed claim, beside a bare poll() on the victim's pidfd, in turn; and one time in "
-         "50\n"
+         "a managed claim, the same of a victim with a lease, and a bare poll() on the victim's\n"
+         "pidfd, in turn; and one time in 50\n"
          "the timeout path, a consumer that is stopped and found after 250 ms without progress."},
 	{"wake", WAKE,
          "What a wake costs, for every way to wait: the strategies of a handle, a descriptor in "
@@ -178,7 +178,16 @@ static const struct {
           .metavar = "N",
           .min = 1,
           .max = 1000000,
-          .help = "noticed by managed claims, and as many by a bare pidfd (default: 1000)"}},
+          .help = "noticed by managed claims, about as many with a lease, and by a bare\n"
+                  "pidfd (default: 1000)"}},
+	{DEATH,
+         {.name = "victim-memory",
+          .type = ARG_NUMBER,
+          .value = &opt.victim_memory,
+          .metavar = "SIZE",
+          .max = UINT64_C(1) << 40,
+          .help = "what each victim touches, and the kernel takes back (default: 0); with\n"
+                  "much of it ask for few --kills"}},
 	{STREAMS | PINGPONG,
          {.name = "wait",
           .type = ARG_PARSE,

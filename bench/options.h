@@ -49,6 +49,7 @@ struct bench_options {
 	struct bench_list rates;  /* wake: messages per second */
 	struct bench_list fanout; /* wake: sleepers */
 	uint64_t kills;           /* death */
+	uint64_t victim_memory;   /* death: bytes that each victim touches */
 	uint64_t rings;           /* in a wait set */
 	const char *plot;         /* file name, or NULL */
 	int64_t silence_ns;       /* wake: before each round trip */

@@ -37,6 +37,14 @@ static uint64_t steps_for(uint64_t kills)
 	return steps;
 }
 
+/* Seconds more than usual: a victim lives for 30 ms, and its memory takes 2 s/GiB to come and go. */
+static unsigned int allowance(const struct bench_options *o)
+{
+	double each = 0.03 + (double)o->victim_memory / (1 << 30) * 2;
+
+	return (unsigned int)((double)steps_for(o->kills) * each);
+}
+
 static int run(struct bench *b, uint32_t i)
 {
 	const struct bench_options *o = b->o;
@@ -48,7 +56,7 @@ static int run(struct bench *b, uint32_t i)
 	                                .arg = d,
 	                                .cpus = o->cpus,
 	                                .cpu_count = o->cpu_count,
-	                                .timeout_s = o->timeout_s + (unsigned int)o->kills / 10};
+	                                .timeout_s = o->timeout_s + allowance(o)};
 
 	b->death[i] = d;
 	if (!d)
@@ -58,6 +66,7 @@ static int run(struct bench *b, uint32_t i)
 	d->ring.backing = MYELON_BACKING_SHM;
 	d->ring.producer_wait = (enum myelon_wait)o->wait.value[i];
 	d->steps = steps_for(o->kills);
+	d->victim_memory = o->victim_memory;
 	crew = bench_crew_run(&cast);
 	if (!crew)
 		return -1;
@@ -67,9 +76,22 @@ static int run(struct bench *b, uint32_t i)
 	return 0;
 }
 
-static double ratio(const struct death *d, double percent)
+static uint64_t memory_available(void)
 {
-	double managed = bench_histogram_percentile(&d->ns[DEATH_MANAGED], percent);
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "re");
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "MemAvailable: %llu", &kib) != 1)
+		;
+	if (f)
+		(void)fclose(f);
+	return (uint64_t)kib << 10;
+}
+
+static double ratio(const struct death *d, enum death_how how, double percent)
+{
+	double managed = bench_histogram_percentile(&d->ns[how], percent);
 	double bare = bench_histogram_percentile(&d->ns[DEATH_BARE], percent);
 
 	return managed < 0 || bare <= 0 ? NAN : managed / bare;
@@ -83,7 +105,9 @@ static void report_json(const struct bench *b)
 	json_object(&j, NULL);
 	json_string(&j, "bench", "death");
 	json_uint(&j, "kills", b->o->kills);
+	json_uint(&j, "victim_memory_bytes", b->o->victim_memory);
 	json_uint(&j, "progress_ns", (uint64_t)DEATH_PROGRESS_NS);
+	json_uint(&j, "check_ns", (uint64_t)DEATH_CHECK_NS);
 	json_array(&j, "rows");
 	for (uint32_t i = 0; i < b->o->wait.count; i++) {
 		const struct death *d = b->death[i];
@@ -92,11 +116,15 @@ static void report_json(const struct bench *b)
 		json_string(&j, "wait", myelon_wait_name((enum myelon_wait)b->o->wait.value[i]));
 		json_uint(&j, "victim_rss_bytes", d->victim_rss);
 		bench_report_spread(&j, "managed_ns", &d->ns[DEATH_MANAGED], NULL);
+		bench_report_spread(&j, "leased_ns", &d->ns[DEATH_LEASED], NULL);
+		json_uint(&j, "leased_told_dying", d->dying);
 		bench_report_spread(&j, "bare_pidfd_ns", &d->ns[DEATH_BARE], NULL);
 		bench_report_spread(&j, "timeout_ns", &d->ns[DEATH_TIMEOUT], NULL);
 		json_object(&j, "ratio");
-		json_double(&j, "p50", ratio(d, 50));
-		json_double(&j, "p99", ratio(d, 99));
+		json_double(&j, "p50", ratio(d, DEATH_MANAGED, 50));
+		json_double(&j, "p99", ratio(d, DEATH_MANAGED, 99));
+		json_double(&j, "leased_p50", ratio(d, DEATH_LEASED, 50));
+		json_double(&j, "leased_p99", ratio(d, DEATH_LEASED, 99));
 		json_object_end(&j);
 		json_object_end(&j);
 	}
@@ -117,20 +145,39 @@ static void report_text(const struct bench *b)
 		       myelon_wait_name((enum myelon_wait)b->o->wait.value[i]),
 		       (unsigned long long)b->o->kills, (double)d->victim_rss / (1 << 20));
 		bench_print_spread("killed to managed claim told", &d->ns[DEATH_MANAGED]);
+		bench_print_spread("the same, it had a lease", &d->ns[DEATH_LEASED]);
 		bench_print_spread("killed to pidfd readable, bare", &d->ns[DEATH_BARE]);
 		if (d->ns[DEATH_TIMEOUT].total)
 			bench_print_spread("stopped to told (timeout 250 ms)",
 			                   &d->ns[DEATH_TIMEOUT]);
-		bench_print_ratio("p50 to the bare pidfd", ratio(d, 50));
-		bench_print_ratio("p99 to the bare pidfd", ratio(d, 99));
+		bench_print_ratio("p50 to the bare pidfd", ratio(d, DEATH_MANAGED, 50));
+		bench_print_ratio("p99 to the bare pidfd", ratio(d, DEATH_MANAGED, 99));
+		bench_print_ratio("leased p50 to it", ratio(d, DEATH_LEASED, 50));
 	}
 	printf("  told: %s\n", b->wrong ? "WRONG" : "the right consumer and cause each time");
+}
+
+static int check_memory(const struct bench_options *o)
+{
+	uint64_t available = memory_available();
+
+	if (o->victim_memory <= available / 4 * 3)
+		return 0;
+	return cli_error(CLI_USAGE,
+	                 "bench death: --victim-memory: %llu MiB, but %llu are available, of which "
+	                 "a victim may have three quarters",
+	                 (unsigned long long)o->victim_memory >> 20,
+	                 (unsigned long long)available >> 20);
 }
 
 int bench_death(const struct bench_options *o)
 {
 	struct bench b = {.o = o};
-	int rc = bench_place_open(&b.place, o);
+	int rc = check_memory(o);
+
+	if (rc)
+		return rc;
+	rc = bench_place_open(&b.place, o);
 
 	for (uint32_t i = 0; rc == 0 && i < o->wait.count; i++)
 		rc = run(&b, i);

@@ -117,6 +117,8 @@ static inline int myelon_refill_(struct myelon_consumer *c, uint32_t max, int64_
  * until then, unless the consumer is evicted (myelon_evict()), which release tells.
  * @param max       at most this many slots (MYELON_ALL: everything there is).
  * @param deadline  MYELON_TRY, MYELON_FOREVER or an absolute time.
+ * The death of the producer ends a wait: a polling one within about 10 ms, a sleep at once where its process
+ * can be watched (io_uring, the same pid namespace) or it has a lease (MYELON_F_LEASE), else within 1 s.
  * @return the count, > 0; -EAGAIN; -ETIMEDOUT; -EPIPE, -EOWNERDEAD (only when
  * all is read; repeated until a new producer opens the ring); -ESTALE; -EINVAL
  * (max is 0); -ECANCELED; -EINTR; -EPERM; -EPROTO (what the ring says cannot be:

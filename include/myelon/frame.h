@@ -13,8 +13,10 @@
  * What was cut off is reported, exactly once, and the stream goes on: a sender that gave up or died
  * in the middle of a fragmented message, a receiver that came or resumed in the middle of one, or
  * that finds a header which cannot be true, gets -EBADMSG with the message's id, and the next call
- * goes on. Fragments are released while a message is put together, so a receiver that dies then and
- * resumes by its id does not see that message again: it gets -EBADMSG for it.
+ * goes on. Fragments are released while a message is put together, but for the last, which goes with
+ * the message; so a receiver that dies before it released it, and resumes by its id, does not see that
+ * message again: it gets -EBADMSG for it. That report itself may come again, as it counts when the next
+ * call is made.
  *
  * If create, open or attach returned 0 you must close; if it returned an error you owe nothing.
  * Concurrency: as producer.h and consumer.h; the inner ring handle may be used for queries, waiting

@@ -4,11 +4,16 @@
  *
  * A plain claim waits for the slowest consumer for as long as that takes. After myelon_producer_require()
  * the managed calls wait the same way, but while they do they watch who is in the way: a consumer whose
- * lock is free is dead, one that releases nothing for progress_ns is stalled, a required one that is not
- * attached is missing. That opens an alert window for this consumer: one warning (log.h), one call of the
+ * lock is free is dead, one whose process ended is dying until then, one that releases nothing for
+ * progress_ns is stalled, a required one that is not attached is missing. That opens an alert window for this consumer: one warning (log.h), one call of the
  * hook. It closes when the same id releases something again, after it came back or was continued; no
  * other id can close it. A window open for grace_ns is a failure: this managed call and all that follow
- * return it.
+ * return it, with the cause as it is then: what was told as dying or stalled may be dead by now.
+ *
+ * Time in which the producer itself did not run (it was stopped, or the machine was) counts neither for
+ * progress_ns nor for the grace: it looks at least every progress_ns / 4 or check_ns, and a look that is
+ * late by more than progress_ns / 2 (20 ms at least) leaves out the time since the one before. Between two
+ * calls progress_ns / 2 counts at most, so calls that come seldom find out later.
  *
  * Only who is waited for is watched, and only while a managed call waits: whoever is slow but goes on,
  * and a ring where nothing happens, never alert. Nobody is evicted, nothing is delivered to fewer
@@ -16,9 +21,12 @@
  *
  * A managed claim with room is the same code as a plain one, publish is the same call.
  *
- * How fast: the death of a consumer whose process can be seen from here (same pid namespace) ends the
- * sleep of a managed call that has waited for a millisecond; else, and while spinning, it is looked for
- * every check_ns. A process that lives on without its lock (exec) is found after progress_ns.
+ * How fast, in a managed call that has waited for a millisecond: a consumer with a lease (MYELON_F_LEASE at
+ * attach) ends the sleep when it dies or calls exec, wherever it is, and before the kernel takes back its
+ * memory; a spinning producer sees that as soon. Without one the end of a process that can be seen from
+ * here (same pid namespace) ends the sleep, once its memory is taken back; an exec is found within the
+ * longer of check_ns and 50 ms. All else, and all without a lease while spinning, is looked for every
+ * check_ns.
  */
 #ifndef MYELON_LIVENESS_H
 #define MYELON_LIVENESS_H
@@ -35,6 +43,10 @@ enum myelon_cause {
 	MYELON_CAUSE_MISSING = 1, /**< required, and not attached */
 	MYELON_CAUSE_DEAD = 2,    /**< attached, and its lock is free */
 	MYELON_CAUSE_STALLED = 3, /**< attached, and released nothing for progress_ns */
+	/** Its process ended, or became another program (known by its lease), but its lock is not free yet: the
+	 *  kernel is taking back its memory, or a child it forked keeps the lock. Until then nobody can
+	 *  attach under its id (-EBUSY). */
+	MYELON_CAUSE_DYING = 4,
 };
 
 /** Who is in the way, and how. */
@@ -62,15 +74,20 @@ enum myelon_on_failure {
 	MYELON_ON_FAILURE_LOG = 1,  /**< alert, and go on waiting */
 };
 
-/** Value of grace_ns: none, an alert is a failure. */
+/** Value of grace_ns: none, an alert is a failure; but DYING only when it is dead, or after progress_ns. */
 #define MYELON_NO_GRACE (-1)
+
+/** Flag of myelon_liveness_opts: whom this producer waited for when it was made or opened (wait_for of its
+ *  options) is required. -EINVAL if that was nobody, or if required is not empty. */
+#define MYELON_LIVENESS_AS_RING (1u << 0)
 
 /** Options of myelon_producer_require(). Zero means default; append only. */
 struct myelon_liveness_opts {
 	uint32_t size;
 	uint32_t on_failure; /**< enum myelon_on_failure */
-	/** Who must be attached and alive before the first managed claim returns; all zero: nobody. The ids
-	 *  are copied. Whoever else attaches and is in the way is watched as well. */
+	/** Who must be attached and alive before the first managed claim returns; all zero: nobody, or see
+	 *  flags. The ids are copied; one that is named twice counts once. Whoever else attaches and is in
+	 *  the way is watched as well. */
 	struct myelon_wait_for required;
 	int64_t startup_ns;   /**< how long the first managed call waits for them; default 5 s */
 	int64_t progress_ns;  /**< released nothing for that long: stalled; default 250 ms */
@@ -78,6 +95,8 @@ struct myelon_liveness_opts {
 	int64_t grace_ns;     /**< from the alert to the failure; default 1 s; MYELON_NO_GRACE */
 	myelon_alert_fn hook; /**< may be NULL */
 	void *ctx;
+	uint32_t flags; /**< MYELON_LIVENESS_AS_RING */
+	uint32_t reserved;
 };
 #define MYELON_LIVENESS_OPTS(...)                                                                  \
 	((struct myelon_liveness_opts){.size = sizeof(struct myelon_liveness_opts), __VA_ARGS__})
@@ -99,7 +118,7 @@ MYELON_API int myelon_producer_require(struct myelon_producer *p,
 MYELON_API int myelon_producer_failure(const struct myelon_producer *p,
                                        struct myelon_failure *failure);
 
-/** "none", "missing", "dead", "stalled"; NULL for an unknown value. */
+/** "none", "missing", "dead", "stalled", "dying"; NULL for an unknown value. */
 MYELON_API const char *myelon_cause_name(enum myelon_cause cause);
 
 /** Slow path of myelon_claim_managed(). */
@@ -109,7 +128,7 @@ MYELON_API int myelon_claim_managed_slow(struct myelon_producer *p, uint32_t n, 
  * As myelon_claim(), supervised. The first one waits for the required consumers, whether there is room
  * or not.
  * @return as myelon_claim(); also -EINVAL (myelon_producer_require() was not called). Failures:
- * -EOWNERDEAD (a consumer is dead), -ENOENT (a required one left and is missing), -ETIMEDOUT (it is
+ * -EOWNERDEAD (a consumer is dead or dying), -ENOENT (a required one left and is missing), -ETIMEDOUT (it is
  * stalled, or at the start the required ones did not come in startup_ns). The first three stay: every
  * further managed call returns them at once. The start may be tried again. A deadline of the caller's
  * that passed is -ETIMEDOUT, too; myelon_producer_failure() tells them apart.

@@ -20,6 +20,7 @@
  * Waiting (wait.h) is a choice of each handle: spin on a core of one's own,
  * sleep in the kernel, or (default) spin as long as it pays and then sleep.
  *
+ * Who comes and goes, told while nobody is blocked: peers.h.
  * A producer that shall learn of a dead or stuck consumer instead of waiting for it: liveness.h.
  *
  * Every call returns 0 or a count, or a negative errno; myelon_last_error() has
@@ -43,6 +44,7 @@
 #include <myelon/msgpack.h>
 #include <myelon/numa.h>
 #include <myelon/observer.h>
+#include <myelon/peers.h>
 #include <myelon/presets.h>
 #include <myelon/producer.h>
 #include <myelon/ring.h>

@@ -106,9 +106,11 @@ enum myelon_numa {
 /** create: fail when even one page is not where numa says; without it that is only recorded */
 #define MYELON_F_NUMA_STRICT (1u << 5)
 /** create, open: own a lease: readers of this ring that sleep hear of this process's death in well under a
- *  millisecond, also in other pid namespaces, instead of at their cap of 1 s. Starts the keeper's thread
+ *  millisecond, also in other pid namespaces and where io_uring is denied, instead of at their cap of 1 s. Starts the keeper's thread
  *  (keeper.h). Where there can be none (more than 2000 in a process, the kernel refuses set_robust_list,
- *  the application drives the keeper) a warning is logged and the call succeeds. */
+ *  the application drives the keeper) a warning is logged and the call succeeds. A consumer's attach: the
+ *  same for a producer that waits for it in a managed call (liveness.h), which then also hears of an exec;
+ *  the first 14 places of the table have one, whoever gets another place is warned. Ignored by observers. */
 #define MYELON_F_LEASE (1u << 6)
 
 /** Value of the option pin. The thread that creates, opens or attaches is pinned before anything is
@@ -159,7 +161,7 @@ struct myelon_ring_opts {
 /** Options of myelon_producer_open(). Zero means default; append only. */
 struct myelon_open_opts {
 	uint32_t size;
-	uint32_t flags;     /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
+	uint32_t flags;     /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER, MYELON_F_LEASE */
 	uint32_t wait;      /**< enum myelon_wait */
 	uint32_t slot_size; /**< 0: any; else must be the ring's */
 	uint64_t schema;    /**< 0: any; else must be the ring's */
@@ -177,7 +179,7 @@ struct myelon_open_opts {
  * default; append only. */
 struct myelon_attach_opts {
 	uint32_t size;
-	uint32_t flags; /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER */
+	uint32_t flags; /**< MYELON_F_EINTR, MYELON_F_ANY_OWNER, MYELON_F_LEASE */
 	const char
 		*id; /**< 1..64 of [A-Za-z0-9_.-]; NULL: automatic, ad_<k>. Observers have none. */
 	uint32_t wait;      /**< enum myelon_wait */
@@ -203,7 +205,7 @@ struct myelon_attach_opts {
 struct myelon_dir_opts {
 	uint32_t size;
 	uint32_t flags; /**< remove, evict, gc: MYELON_F_ANY_OWNER, of no effect where one only
-	                 *   looks; remove: MYELON_F_FORCE */
+	                 *   looks; remove: MYELON_F_FORCE; gc: MYELON_F_DRY_RUN */
 	const char *hugetlb_dir;
 	const char *shm_dir;
 };
@@ -211,6 +213,8 @@ struct myelon_dir_opts {
 	((struct myelon_dir_opts){.size = sizeof(struct myelon_dir_opts), __VA_ARGS__})
 /** remove: take away the name of a ring that is still used; evict: also a consumer that lives */
 #define MYELON_F_FORCE (1u << 8)
+/** gc: report what would be removed, and remove nothing */
+#define MYELON_F_DRY_RUN (1u << 9)
 
 /** A run of slots to write. */
 struct myelon_span {
@@ -269,6 +273,14 @@ struct myelon_ring_info {
 	uint64_t other_pages;  /**< of these on nodes above 63 */
 	uint64_t absent_pages; /**< of these on no node */
 	uint64_t node_pages[MYELON_NUMA_NODES_MAX]; /**< of these on each node */
+	/* Times are of CLOCK_REALTIME and reports: they decide nothing, and follow steps of the clock. */
+	uint64_t producer_since_ns; /**< when this producer created or took over, 0: unknown */
+	/** Since when the living producer waits for consumers (for room, or until all is read), 0: it does
+	 *  not. Waits of less than 10 ms and claims that only try are mostly not seen. */
+	uint64_t blocked_since_ns;
+	int64_t blocked_need;    /**< then: it goes on when every gating cursor has reached this */
+	uint32_t dead_consumers; /**< gating entries whose owner is dead */
+	uint32_t reserved;
 };
 #define MYELON_RING_INFO_INIT                                                                      \
 	{                                                                                          \
@@ -301,6 +313,11 @@ struct myelon_consumer_entry {
 	uint32_t
 		engine; /**< enum myelon_engine: what wakes its descriptor, if wait is MYELON_WAIT_FD */
 	uint32_t reserved;
+	/* As the times in myelon_ring_info. */
+	uint64_t attached_ns; /**< when its owner, or last owner, attached, 0: unknown */
+	uint64_t left_ns;     /**< absent, evicted: when it left or was evicted, 0: unknown */
+	/** Since when the producer has waited for this consumer among others, 0: it does not. */
+	uint64_t holds_up_since_ns;
 };
 
 /** Return non-zero to stop; that value is returned by the caller. */
@@ -363,7 +380,7 @@ MYELON_API int myelon_evict(const char *name, const char *id, uint32_t flags,
 /** What gc found. */
 struct myelon_gc_item {
 	uint32_t size;
-	int32_t error; /**< 0: removed; else why not (-EBUSY: in use; -EPERM: not to be removed) */
+	int32_t error; /**< 0: removed, or would be; else why not (-EBUSY: in use; -EPERM: not to be removed) */
 	uint64_t bytes;
 	char path[256];
 	char reason[160];
@@ -375,7 +392,8 @@ typedef int (*myelon_gc_fn)(void *ctx, const struct myelon_gc_item *item);
  * live process owns, and nothing else; plain-file rings, rings created with
  * MYELON_F_KEEP or by a library of another layout version, and files that are no
  * rings stay. @p fn may be NULL.
- * @return files removed, or an error about the directories.
+ * With MYELON_F_DRY_RUN nothing is removed; @p fn is told what would be, as things are at that moment.
+ * @return files removed, or that would be, or an error about the directories.
  */
 MYELON_API int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx);
 

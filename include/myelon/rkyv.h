@@ -125,7 +125,7 @@ MYELON_API struct myelon_rkyv myelon_rkyv_root(const struct myelon_inside *insid
 
 static inline bool myelon_rkyv_is_nothing(struct myelon_rkyv v)
 {
-	return !v.shape;
+	return !v.shape || !v.at;
 }
 
 /** enum myelon_type_kind; 0 for nothing. */
@@ -181,6 +181,7 @@ static inline struct myelon_rkyv myelon_rkyv_field(struct myelon_rkyv v, uint32_
 }
 
 /* Numbers, each for its own kind only. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) c is a type */
 #define MYELON_RKYV_NUMBER_(name, c, kind_)                                                        \
 	static inline c myelon_rkyv_##name(struct myelon_rkyv v)                                   \
 	{                                                                                          \
@@ -198,6 +199,7 @@ MYELON_RKYV_NUMBER_(i32, int32_t, I32)
 MYELON_RKYV_NUMBER_(i64, int64_t, I64)
 MYELON_RKYV_NUMBER_(f32, float, F32)
 MYELON_RKYV_NUMBER_(f64, double, F64)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #undef MYELON_RKYV_NUMBER_
 
 /** U128, I128: the low and the high half of the bits. */

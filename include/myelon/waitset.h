@@ -21,7 +21,7 @@
  * the others, timers and descriptors have their turn.
  *
  * The end of a producer is an event, too: -EPIPE at once; -EOWNERDEAD within milliseconds where its
- * process can be watched, else within a second (docs/waiting.md). After it was reported the consumer is silent until
+ * process can be watched or its lease tells, else within a second (docs/waiting.md). After it was reported the consumer is silent until
  * a new producer opens the ring.
  *
  * Engine: io_uring, or epoll with eventfd and futex_waitv where that is forbidden or old;

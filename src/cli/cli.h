@@ -36,7 +36,7 @@ enum cli_exit {
 	"  6  the producer closed the ring before the end of the stream\n"                         \
 	"  7  data was lost or does not verify\n"                                                  \
 	"  8  doctor: the machine is not ready for the profile\n"                                  \
-	"  9  info --stalled: a consumer is dead or stalled\n"                                     \
+	"  9  info --stalled: a consumer is dead or stalled; watch --exit-on: it happened\n"       \
 	"  130, 143  ended in order by SIGINT, SIGTERM (128 + the signal)\n"
 
 /* The options of every command, filled by args_parse(). */
@@ -78,6 +78,7 @@ int cmd_sub(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_evict(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

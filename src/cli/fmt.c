@@ -39,6 +39,24 @@ const char *fmt_rate(struct fmt *f, double rate)
 	return f->text;
 }
 
+const char *fmt_age(struct fmt *f, uint64_t ns)
+{
+	uint64_t s = ns / 1000000000;
+
+	if (s < 10)
+		snprintf(f->text, sizeof(f->text), "%" PRIu64 ".%" PRIu64 " s", s,
+		         ns / 100000000 % 10);
+	else if (s < 120)
+		snprintf(f->text, sizeof(f->text), "%" PRIu64 " s", s);
+	else if (s < 7200)
+		snprintf(f->text, sizeof(f->text), "%" PRIu64 " min", s / 60);
+	else if (s < 172800)
+		snprintf(f->text, sizeof(f->text), "%" PRIu64 " h", s / 3600);
+	else
+		snprintf(f->text, sizeof(f->text), "%" PRIu64 " d", s / 86400);
+	return f->text;
+}
+
 const char *fmt_count(struct fmt *f, uint64_t n)
 {
 	char digits[24];

@@ -9,9 +9,13 @@
 #include "fmt.h"
 #include "json.h"
 
-static bool as_json, any_owner;
+static bool as_json, any_owner, dry_run;
 
 static const struct arg options[] = {
+	{.name = "dry-run",
+         .type = ARG_FLAG,
+         .value = &dry_run,
+         .help = "remove nothing; say what would be removed, and why the rest is not"},
 	{.name = "any-owner",
          .type = ARG_FLAG,
          .value = &any_owner,
@@ -61,7 +65,8 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 	if (as_json) {
 		json_object(&s->json, NULL);
 		json_string(&s->json, "path", item->path);
-		json_bool(&s->json, "removed", item->error == 0);
+		json_bool(&s->json, "removed", item->error == 0 && !dry_run);
+		json_bool(&s->json, "removable", item->error == 0);
 		json_uint(&s->json, "bytes", item->bytes);
 		json_string(&s->json, "error", item->error ? myelon_strerror(item->error) : NULL);
 		json_string(&s->json, "reason", reason_of(item));
@@ -69,11 +74,12 @@ static int on_item(void *ctx, const struct myelon_gc_item *item)
 	} else if (item->error == 0) {
 		struct fmt bytes;
 
-		printf("removed %s (%s): %s\n", item->path, fmt_bytes(&bytes, item->bytes),
-		       item->reason);
-	} else if (item->error != -EBUSY) {
-		printf("%s %s: %s\n", item->error == -EPERM ? "kept" : "failed", item->path,
-		       reason_of(item));
+		printf("%s %s (%s): %s\n", dry_run ? "would remove" : "removed", item->path,
+		       fmt_bytes(&bytes, item->bytes), item->reason);
+	} else if (item->error != -EBUSY || dry_run) {
+		printf("%s %s: %s\n",
+		       item->error == -EPERM || item->error == -EBUSY ? "kept" : "failed",
+		       item->path, reason_of(item));
 	}
 	return 0;
 }
@@ -84,7 +90,9 @@ static void print_total(struct sweep *s)
 
 	if (as_json) {
 		json_array_end(&s->json);
-		json_uint(&s->json, "removed", s->removed);
+		json_bool(&s->json, "dry_run", dry_run);
+		json_uint(&s->json, "removed", dry_run ? 0 : s->removed);
+		json_uint(&s->json, "removable", s->removed);
 		json_uint(&s->json, "bytes", s->bytes);
 		json_uint(&s->json, "in_use", s->in_use);
 		json_uint(&s->json, "kept", s->kept);
@@ -92,10 +100,10 @@ static void print_total(struct sweep *s)
 		json_object_end(&s->json);
 		json_end(&s->json);
 	} else if (!cli_common.quiet) {
-		printf("%llu files removed, %s; %llu in use, %llu kept, %llu failed\n",
-		       (unsigned long long)s->removed, fmt_bytes(&bytes, s->bytes),
-		       (unsigned long long)s->in_use, (unsigned long long)s->kept,
-		       (unsigned long long)s->failed);
+		printf("%llu files %s, %s; %llu in use, %llu kept, %llu failed\n",
+		       (unsigned long long)s->removed, dry_run ? "would be removed" : "removed",
+		       fmt_bytes(&bytes, s->bytes), (unsigned long long)s->in_use,
+		       (unsigned long long)s->kept, (unsigned long long)s->failed);
 	}
 }
 
@@ -109,7 +117,8 @@ int cmd_gc(int argc, char **argv)
 	rc = args_parse(&spec, argc, argv, &operands);
 	if (rc != ARGS_RUN)
 		return rc;
-	o = MYELON_DIR_OPTS(.flags = any_owner ? MYELON_F_ANY_OWNER : 0,
+	o = MYELON_DIR_OPTS(.flags = (any_owner ? MYELON_F_ANY_OWNER : 0) |
+	                             (dry_run ? MYELON_F_DRY_RUN : 0),
 	                    .hugetlb_dir = cli_common.hugetlb_dir, .shm_dir = cli_common.shm_dir);
 	if (as_json) {
 		json_begin(&s.json, stdout, false);

@@ -70,36 +70,17 @@ static const char *unattended_name(uint32_t unattended)
 	return unattended == MYELON_UNATTENDED_OVERWRITE ? "overwrite" : "block";
 }
 
-static const char *wait_name(uint32_t wait)
+const char *info_wait_name(uint32_t wait)
 {
 	return or_unknown(myelon_wait_name((enum myelon_wait)wait));
 }
 
-/* "park", or of a descriptor what wakes it, too: "fd (uring)". */
-static const char *entry_wait(const struct myelon_consumer_entry *e, char *text, size_t size)
-{
-	if (e->wait != MYELON_WAIT_FD)
-		return wait_name(e->wait);
-	snprintf(text, size, "fd (%s)",
-	         or_unknown(myelon_engine_name((enum myelon_engine)e->engine)));
-	return text;
-}
-
-static const char *state_name(uint32_t state)
+const char *info_state_name(uint32_t state)
 {
 	return or_unknown(myelon_peer_state_name((enum myelon_peer_state)state));
 }
 
-static void format_time(uint64_t ns, char *text, size_t size)
-{
-	time_t seconds = (time_t)(ns / 1000000000);
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		snprintf(text, size, "unknown");
-}
-
-static void node_json(struct json *j, const char *key, int32_t node)
+void info_node_json(struct json *j, const char *key, int32_t node)
 {
 	if (node < 0)
 		json_null(j, key);
@@ -124,8 +105,8 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 	json_uint(j, "data_bytes", r->data_bytes);
 	json_string(j, "backing", info_backing_name(r->backing));
 	json_uint(j, "page_size", r->page_size);
-	node_json(j, "node_asked", r->node_asked);
-	node_json(j, "node", r->node_obtained);
+	info_node_json(j, "node_asked", r->node_asked);
+	info_node_json(j, "node", r->node_obtained);
 	info_place_json(j, r);
 	json_string(j, "reason", r->reason);
 	json_string(j, "data_path", r->data_path[0] ? r->data_path : NULL);
@@ -134,14 +115,20 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 	json_bool(j, "keep", r->keep != 0);
 	snprintf(hex, sizeof(hex), "0x%016" PRIx64, r->schema);
 	json_string(j, "schema", r->schema ? hex : NULL);
-	format_time(r->created_ns, created, sizeof(created));
+	info_format_time(r->created_ns, created, sizeof(created));
 	json_string(j, "created", created);
 	json_uint(j, "epoch", r->epoch);
 	json_object(j, "producer");
-	json_string(j, "state", state_name(r->producer_state));
+	json_string(j, "state", info_state_name(r->producer_state));
 	json_int(j, "pid", r->producer_pid);
-	json_string(j, "wait", wait_name(r->producer_wait));
-	node_json(j, "cpu", r->producer_cpu);
+	json_string(j, "wait", info_wait_name(r->producer_wait));
+	info_node_json(j, "cpu", r->producer_cpu);
+	info_age_json(j, "since_ns", "since", r->producer_since_ns);
+	info_age_json(j, "blocked_ns", "blocked_since", r->blocked_since_ns);
+	if (r->blocked_since_ns)
+		json_int(j, "blocked_need", r->blocked_need);
+	else
+		json_null(j, "blocked_need");
 	json_object_end(j);
 	json_int(j, "published", r->published);
 	json_int(j, "minimum", r->minimum);
@@ -149,39 +136,25 @@ void info_json(struct json *j, const struct myelon_ring_info *r)
 	json_uint(j, "buffering_for", r->buffering_for);
 	json_uint(j, "max_consumers", r->max_consumers);
 	json_uint(j, "gating", r->consumers);
+	json_uint(j, "dead", r->dead_consumers);
 }
 
-struct table {
-	struct myelon_consumer_entry rows[MYELON_MAX_CONSUMERS];
-	bool stalled[MYELON_MAX_CONSUMERS];
-	size_t count;
-};
-
-static int add_row(void *ctx, const struct myelon_consumer_entry *e)
-{
-	struct table *t = ctx;
-
-	if (t->count < MYELON_MAX_CONSUMERS)
-		t->rows[t->count++] = *e;
-	return 0;
-}
-
-static bool is_there(uint32_t state)
+bool info_is_there(uint32_t state)
 {
 	return state == MYELON_PEER_ALIVE || state == MYELON_PEER_JOINING;
 }
 
-static void print_advice(const struct myelon_ring_info *r, const struct table *t,
+static void print_advice(const struct myelon_ring_info *r, const struct info_table *t,
                          const struct myelon_dir_opts *o)
 {
-	if (is_there(r->producer_state))
+	if (info_is_there(r->producer_state))
 		info_print_advice(r->name, o, NULL, r->producer_wait);
 	for (size_t i = 0; i < t->count; i++)
-		if (is_there(t->rows[i].state))
+		if (info_is_there(t->rows[i].state))
 			info_print_advice(r->name, o, t->rows[i].id, t->rows[i].wait);
 }
 
-static void print_json(const struct myelon_ring_info *r, const struct table *t,
+static void print_json(const struct myelon_ring_info *r, const struct info_table *t,
                        const struct myelon_dir_opts *o)
 {
 	struct json j;
@@ -189,40 +162,27 @@ static void print_json(const struct myelon_ring_info *r, const struct table *t,
 	json_begin(&j, stdout, false);
 	json_object(&j, NULL);
 	info_json(&j, r);
-	if (is_there(r->producer_state))
+	if (info_is_there(r->producer_state))
 		info_advice_json(&j, r->name, o, NULL);
-	json_array(&j, "consumers");
-	for (size_t i = 0; i < t->count; i++) {
-		const struct myelon_consumer_entry *e = &t->rows[i];
-
-		json_object(&j, NULL);
-		json_string(&j, "id", e->id);
-		json_uint(&j, "index", e->index);
-		json_int(&j, "pid", e->pid);
-		json_string(&j, "state", state_name(e->state));
-		if (stalled_ns)
-			json_bool(&j, "stalled", t->stalled[i]);
-		else
-			json_null(&j, "stalled");
-		json_string(&j, "wait", wait_name(e->wait));
-		if (e->wait == MYELON_WAIT_FD)
-			json_string(&j, "engine",
-			            or_unknown(myelon_engine_name((enum myelon_engine)e->engine)));
-		else
-			json_null(&j, "engine");
-		json_bool(&j, "parked", e->parked != 0);
-		node_json(&j, "cpu", e->cpu);
-		json_bool(&j, "gating", e->gating != 0);
-		json_int(&j, "cursor", e->cursor);
-		json_uint(&j, "lag", e->lag);
-		json_uint(&j, "lost", e->lost);
-		if (is_there(e->state))
-			info_advice_json(&j, r->name, o, e->id);
-		json_object_end(&j);
-	}
-	json_array_end(&j);
+	info_table_json(&j, t, r->name, o, stalled_ns != 0);
 	json_object_end(&j);
 	json_end(&j);
+}
+
+static void print_producer(const struct myelon_ring_info *r)
+{
+	struct fmt age;
+
+	printf("producer   %s, pid %d, wait %s", info_state_name(r->producer_state),
+	       r->producer_pid, info_wait_name(r->producer_wait));
+	if (r->producer_cpu >= 0)
+		printf(", CPU %d", r->producer_cpu);
+	if (r->producer_since_ns)
+		printf(", began %s ago", info_age(&age, r->producer_since_ns));
+	if (r->blocked_since_ns)
+		printf(", blocked for %s: needs everybody at %" PRId64,
+		       info_age(&age, r->blocked_since_ns), r->blocked_need);
+	putchar('\n');
 }
 
 static void print_ring(const struct myelon_ring_info *r)
@@ -230,7 +190,7 @@ static void print_ring(const struct myelon_ring_info *r)
 	struct fmt data, page, slots;
 	char created[32];
 
-	format_time(r->created_ns, created, sizeof(created));
+	info_format_time(r->created_ns, created, sizeof(created));
 	printf("name       %s\n", r->name);
 	printf("kind       %s, slots of %u bytes, window %u of %s slots\n", info_kind_name(r->kind),
 	       r->slot_size, r->window, fmt_count(&slots, r->slots));
@@ -244,72 +204,15 @@ static void print_ring(const struct myelon_ring_info *r)
 	if (r->schema)
 		printf("schema     0x%016" PRIx64 "\n", r->schema);
 	printf("created    %s, epoch %" PRIu64 "\n", created, r->epoch);
-	printf("producer   %s, pid %d, wait %s", state_name(r->producer_state), r->producer_pid,
-	       wait_name(r->producer_wait));
-	if (r->producer_cpu >= 0)
-		printf(", CPU %d", r->producer_cpu);
-	putchar('\n');
+	print_producer(r);
 	printf("published  %" PRId64 ", slowest consumer at %" PRId64 ", lag %" PRId64 "\n",
 	       r->published, r->minimum, r->published - r->minimum);
 	printf("consumers  %u gating, room for %u", r->consumers, r->max_consumers);
+	if (r->dead_consumers)
+		printf(", %u dead", r->dead_consumers);
 	if (r->buffering_for)
 		printf(", buffering until %u more come", r->buffering_for);
 	putchar('\n');
-}
-
-static void print_consumers(const struct table *t)
-{
-	int width = 2;
-
-	if (t->count == 0)
-		return;
-	for (size_t i = 0; i < t->count; i++) {
-		int len = (int)strlen(t->rows[i].id);
-
-		if (len > width)
-			width = len;
-	}
-	printf("\n%-*s  %7s  %-7s  %-11s  %-6s  %4s  %-6s  %14s  %10s  %8s\n", width, "ID", "PID",
-	       "STATE", "WAIT", "PARKED", "CPU", "GATING", "CURSOR", "LAG", "LOST");
-	for (size_t i = 0; i < t->count; i++) {
-		const struct myelon_consumer_entry *e = &t->rows[i];
-		char cpu[16] = "-", wait[24];
-
-		if (e->cpu >= 0)
-			snprintf(cpu, sizeof(cpu), "%d", e->cpu);
-		printf("%-*s  %7d  %-7s  %-11s  %-6s  %4s  %-6s  %14" PRId64 "  %10" PRIu64
-		       "  %8" PRIu64 "\n",
-		       width, e->id, e->pid, t->stalled[i] ? "stalled" : state_name(e->state),
-		       entry_wait(e, wait, sizeof(wait)), e->parked ? "yes" : "no", cpu,
-		       e->gating ? "yes" : "no", e->cursor, e->lag, e->lost);
-	}
-}
-
-static bool same(const struct myelon_consumer_entry *a, const struct myelon_consumer_entry *b)
-{
-	return a->index == b->index && a->pid == b->pid && strcmp(a->id, b->id) == 0;
-}
-
-static bool behind(const struct myelon_consumer_entry *e)
-{
-	return e->state == MYELON_PEER_ALIVE && e->gating && e->lag > 0;
-}
-
-/* Mark in @now who has not moved since @before. @return how many are stalled or dead. */
-static unsigned int find_stalled(const struct table *before, struct table *now)
-{
-	unsigned int found = 0;
-
-	for (size_t i = 0; i < now->count; i++) {
-		const struct myelon_consumer_entry *e = &now->rows[i];
-
-		for (size_t k = 0; k < before->count; k++)
-			now->stalled[i] |= same(&before->rows[k], e) && behind(e) &&
-			                   behind(&before->rows[k]) &&
-			                   before->rows[k].cursor == e->cursor;
-		found += now->stalled[i] || e->state == MYELON_PEER_DEAD;
-	}
-	return found;
 }
 
 static void rest(int64_t ns)
@@ -321,9 +224,9 @@ static void rest(int64_t ns)
 }
 
 /* The first look, and the time to the second. @return 0 or negative. */
-static int look_first(const char *name, const struct myelon_dir_opts *o, struct table *first)
+static int look_first(const char *name, const struct myelon_dir_opts *o, struct info_table *first)
 {
-	int rc = stalled_ns ? myelon_ring_consumers(name, o, add_row, first) : 0;
+	int rc = stalled_ns ? myelon_ring_consumers(name, o, info_table_add, first) : 0;
 
 	if (rc == 0 && stalled_ns)
 		rest(stalled_ns);
@@ -351,46 +254,50 @@ static int look_up(const char *name, const struct myelon_dir_opts *o, struct mye
 	return rc;
 }
 
-static int report(const char *name, const struct myelon_dir_opts *o, struct table *first,
-                  struct table *table)
+static int report(const char *name, const struct myelon_dir_opts *o, struct info_table *first,
+                  struct info_table *table)
 {
 	struct myelon_ring_info info = MYELON_RING_INFO_INIT;
 	int rc = look_first(name, o, first), wrong = 0;
 	unsigned int held_up = 0;
+	char who[512];
 
 	if (rc == 0)
 		rc = myelon_ring_describe(name, o, &info);
 	if (rc == 0 && verify)
 		rc = wrong = look_up(name, o, &info);
 	if (rc >= 0)
-		rc = myelon_ring_consumers(name, o, add_row, table);
+		rc = myelon_ring_consumers(name, o, info_table_add, table);
 	if (rc < 0)
 		return cli_library_error(rc);
 	if (stalled_ns)
-		held_up = find_stalled(first, table);
+		held_up = info_table_compare(first, table);
 	if (as_json) {
 		print_json(&info, table, o);
 	} else {
 		print_ring(&info);
-		print_consumers(table);
+		info_table_print(table);
+		info_table_hints(table, &info);
 		print_advice(&info, table, o);
 	}
 	rc = cli_finish(CLI_OK);
 	if (rc == CLI_OK && wrong > 0)
 		return cli_error(CLI_FAILURE, "info: %d pages are not where they were asked for",
 		                 wrong);
-	if (rc == CLI_OK && held_up > 0)
+	if (rc == CLI_OK && held_up > 0) {
+		info_table_held_up(table, who, sizeof(who));
 		return cli_error(CLI_HELD_UP,
-		                 "info: %u consumers of %s are dead or stalled: start them again "
-		                 "under the same id, or see 'myelon help evict'",
-		                 held_up, name);
+		                 "info: %u consumers of %s are dead or stalled: %s: start them "
+		                 "again under the same id, or see 'myelon help evict'",
+		                 held_up, name, who);
+	}
 	return rc;
 }
 
 int cmd_info(int argc, char **argv)
 {
 	struct myelon_dir_opts o;
-	struct table *tables; /* the first look's, and the one that is shown */
+	struct info_table *tables; /* the first look's, and the one that is shown */
 	char **operands;
 	int rc;
 

@@ -76,7 +76,7 @@ static void print_json(const struct list *l)
 
 static void print_row(const struct myelon_ring_info *r, int width)
 {
-	struct fmt bytes;
+	struct fmt bytes, blocked;
 	char producer[32];
 
 	if (r->kind == 0) {
@@ -88,9 +88,11 @@ static void print_row(const struct myelon_ring_info *r, int width)
 	else
 		snprintf(producer, sizeof(producer), "%s",
 		         myelon_peer_state_name(r->producer_state));
-	printf("%-*s  %-6s  %-8s  %10s  %6u  %8u  %-8s  %9u  %12" PRId64 "  %8" PRId64 "\n", width,
-	       r->name, info_kind_name(r->kind), info_backing_name(r->backing),
-	       fmt_bytes(&bytes, r->data_bytes), r->slot_size, r->window, producer, r->consumers,
+	printf("%-*s  %-6s  %-8s  %10s  %6u  %8u  %-8s  %7s  %9u  %4u  %12" PRId64 "  %8" PRId64
+	       "\n",
+	       width, r->name, info_kind_name(r->kind), info_backing_name(r->backing),
+	       fmt_bytes(&bytes, r->data_bytes), r->slot_size, r->window, producer,
+	       info_age(&blocked, r->blocked_since_ns), r->consumers, r->dead_consumers,
 	       r->published, r->published - r->minimum);
 }
 
@@ -105,9 +107,9 @@ static void print_table(const struct list *l)
 			width = len;
 	}
 	if (l->count > 0)
-		printf("%-*s  %-6s  %-8s  %10s  %6s  %8s  %-8s  %9s  %12s  %8s\n", width, "NAME",
-		       "KIND", "BACKING", "DATA", "SLOT", "WINDOW", "PRODUCER", "CONSUMERS",
-		       "PUBLISHED", "LAG");
+		printf("%-*s  %-6s  %-8s  %10s  %6s  %8s  %-8s  %7s  %9s  %4s  %12s  %8s\n", width,
+		       "NAME", "KIND", "BACKING", "DATA", "SLOT", "WINDOW", "PRODUCER", "BLOCKED",
+		       "CONSUMERS", "DEAD", "PUBLISHED", "LAG");
 	for (size_t i = 0; i < l->count; i++)
 		print_row(&l->rings[i], width);
 }

@@ -18,6 +18,7 @@ static const struct command {
 	{"ls", cmd_ls, "list the rings"},
 	{"info", cmd_info, "describe one ring and its consumers"},
 	{"evict", cmd_evict, "stop waiting for a dead consumer, or a living one"},
+	{"watch", cmd_watch, "tell who comes to a ring and who goes, as it happens"},
 	{"rm", cmd_rm, "remove rings that nobody uses"},
 	{"gc", cmd_gc, "remove what killed processes left behind"},
 	{"doctor", cmd_doctor, "check whether this machine is ready for a deployment"},

@@ -20,6 +20,7 @@ static struct myelon_producer *_Atomic producer;
 static struct myelon_consumer *_Atomic consumer;
 static struct myelon_observer *_Atomic observer;
 static struct myelon_waitset *_Atomic waitset;
+static struct myelon_peers *_Atomic peers;
 
 static void on_signal(int signo)
 {
@@ -27,6 +28,7 @@ static void on_signal(int signo)
 	struct myelon_consumer *c = atomic_load_explicit(&consumer, memory_order_relaxed);
 	struct myelon_observer *o = atomic_load_explicit(&observer, memory_order_relaxed);
 	struct myelon_waitset *ws = atomic_load_explicit(&waitset, memory_order_relaxed);
+	struct myelon_peers *w = atomic_load_explicit(&peers, memory_order_relaxed);
 	int saved = errno;
 
 	if (received) {
@@ -48,6 +50,8 @@ static void on_signal(int signo)
 		myelon_observer_interrupt(o);
 	if (ws)
 		myelon_waitset_wake(ws);
+	if (w)
+		myelon_peers_interrupt(w);
 	(void)!write(stop_pipe[1], "", 1);
 	errno = saved;
 }
@@ -90,6 +94,11 @@ void stop_watch_observer(struct myelon_observer *o)
 void stop_watch_waitset(struct myelon_waitset *ws)
 {
 	atomic_store_explicit(&waitset, ws, memory_order_relaxed);
+}
+
+void stop_watch_peers(struct myelon_peers *w)
+{
+	atomic_store_explicit(&peers, w, memory_order_relaxed);
 }
 
 int stop_signal(void)

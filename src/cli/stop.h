@@ -18,6 +18,7 @@ void stop_watch_producer(struct myelon_producer *p);
 void stop_watch_consumer(struct myelon_consumer *c);
 void stop_watch_observer(struct myelon_observer *o);
 void stop_watch_waitset(struct myelon_waitset *ws);
+void stop_watch_peers(struct myelon_peers *w);
 
 /* The signal that came, 0: none. */
 int stop_signal(void);

@@ -77,23 +77,39 @@ static inline unsigned __int128 mye_bin_zigzag_wide(__int128 n)
 	return (unsigned __int128)n << 1 ^ (unsigned __int128)(n >> 127);
 }
 
-/* Bytes behind the first one of a varint. */
-static inline uint32_t mye_bin_behind(uint64_t n)
+/* What stands before a varint, 0: nothing, it is one byte itself; and the bytes behind that. By the bytes that the
+ * number has, without branches: the width of the next number is anybody's guess. */
+static inline uint32_t mye_bin_class(uint64_t n)
 {
-	return n <= MYE_BIN_ONE_MAX ? 0 : n <= UINT16_MAX ? 2 : n <= UINT32_MAX ? 4 : 8;
+	uint64_t marked = n | (uint64_t)(n > MYE_BIN_ONE_MAX) << 8 | 1;
+
+	return (63u - (uint32_t)__builtin_clzll(marked)) / 8;
 }
+static const uint8_t mye_bin_marks[8] = {
+	0,
+	MYE_BIN_MARK_16,
+	MYE_BIN_MARK_32,
+	MYE_BIN_MARK_32,
+	MYE_BIN_MARK_64,
+	MYE_BIN_MARK_64,
+	MYE_BIN_MARK_64,
+	MYE_BIN_MARK_64,
+};
+static const uint8_t mye_bin_behind[8] = {0, 2, 4, 4, 8, 8, 8, 8};
 
 /* Of an unsigned number @width bytes wide. */
 static inline uint32_t mye_bin_size(uint32_t encoding, uint64_t n, uint32_t width)
 {
-	return encoding == MYELON_BINCODE_FIXED || width == 1 ? width : 1 + mye_bin_behind(n);
+	return encoding == MYELON_BINCODE_FIXED || width == 1
+	               ? width
+	               : 1u + mye_bin_behind[mye_bin_class(n)];
 }
 
 static inline uint32_t mye_bin_size_wide(uint32_t encoding, unsigned __int128 n)
 {
 	if (encoding == MYELON_BINCODE_FIXED)
 		return 16;
-	return n >> 64 ? 17 : 1 + mye_bin_behind((uint64_t)n);
+	return n >> 64 ? 17 : 1u + mye_bin_behind[mye_bin_class((uint64_t)n)];
 }
 
 /* NULL: it does not fit. */
@@ -133,19 +149,20 @@ static inline void mye_bin_store(unsigned char *to, uint64_t n, uint32_t width)
 		memcpy(to, &n, sizeof(n));
 }
 
+/* Where there is room for any, eight bytes are stored and the next number lies over those that are too many. */
 static inline int mye_bin_put_varint(struct myelon_bincode_writer *w, uint64_t n)
 {
-	uint32_t behind = mye_bin_behind(n);
-	unsigned char *to = mye_bin_room(w, 1 + (size_t)behind);
+	uint32_t class = mye_bin_class(n), behind = mye_bin_behind[class];
+	size_t left = (size_t)(w->end - w->at);
 
-	if (!to)
+	if (left <= behind)
 		return -EMSGSIZE;
-	if (behind == 0) {
-		*to = (unsigned char)n;
-		return 0;
-	}
-	*to = behind == 2 ? MYE_BIN_MARK_16 : behind == 4 ? MYE_BIN_MARK_32 : MYE_BIN_MARK_64;
-	mye_bin_store(to + 1, n, behind);
+	*w->at = class ? mye_bin_marks[class] : (unsigned char)n;
+	if (left > sizeof(n))
+		mye_bin_store(w->at + 1, n, sizeof(n));
+	else if (behind)
+		mye_bin_store(w->at + 1, n, behind);
+	w->at += 1 + (size_t)behind;
 	return 0;
 }
 
@@ -251,28 +268,30 @@ static inline int mye_bin_get_raw(struct myelon_bincode_reader *r, void *to, siz
 	return 0;
 }
 
-/* Of 64 bits. A number may stand in more bytes than it needs, as for Rust. */
+/* Of 64 bits. A number may stand in more bytes than it needs, as for Rust. Where there are nine bytes they are fetched
+ * for any number, and what is not part of it is not looked at. */
 static inline int mye_bin_get_varint(struct myelon_bincode_reader *r, uint64_t *n)
 {
+	static const uint64_t masks[] = {0, UINT16_MAX, UINT32_MAX, UINT64_MAX};
+	static const uint8_t widths[] = {0, 2, 4, 8};
 	size_t left = mye_bin_left(r);
-	uint32_t behind;
-	uint64_t first;
+	uint64_t first, number;
+	uint32_t mark;
 
 	if (left == 0)
 		return mye_bin_bad(r, MYE_BIN_SHORT, 0, 1);
 	first = mye_bin_load(r->at, 1);
-	if (first <= MYE_BIN_ONE_MAX) {
-		*n = first;
-		r->at++;
-		return 0;
-	}
-	if (first > MYE_BIN_MARK_64)
+	mark = first > MYE_BIN_ONE_MAX ? (uint32_t)first - MYE_BIN_ONE_MAX : 0;
+	if (mark >= sizeof(widths))
 		return mye_bin_bad(r, MYE_BIN_MARK, first, 0);
-	behind = 2u << (first - MYE_BIN_MARK_16);
-	if (left - 1 < behind)
-		return mye_bin_bad(r, MYE_BIN_SHORT, 0, 1 + behind);
-	*n = mye_bin_load(r->at + 1, behind);
-	r->at += 1 + behind;
+	if (left <= widths[mark])
+		return mye_bin_bad(r, MYE_BIN_SHORT, 0, 1 + widths[mark]);
+	if (left > sizeof(number))
+		number = mye_bin_load(r->at + 1, sizeof(number)) & masks[mark];
+	else
+		number = mark ? mye_bin_load(r->at + 1, widths[mark]) : 0;
+	*n = mark ? number : first;
+	r->at += 1 + (size_t)widths[mark];
 	return 0;
 }
 
@@ -333,7 +352,7 @@ static inline int mye_bin_get_wide(struct myelon_bincode_reader *r, unsigned __i
 
 static inline int mye_bin_get_int_wide(struct myelon_bincode_reader *r, __int128 *n)
 {
-	unsigned __int128 u;
+	unsigned __int128 u = 0;
 	int rc = mye_bin_get_wide(r, &u);
 
 	if (rc < 0)

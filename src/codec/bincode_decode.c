@@ -26,7 +26,8 @@ static __attribute__((cold)) int fault(struct decoder *d)
 	char reason[MYE_BIN_REASON];
 
 	mye_bin_reason(&d->r, reason);
-	return mye_path_fail(&d->path, -EBADMSG, "%s", reason);
+	mye_path_fail(&d->path, -EBADMSG, "%s", reason);
+	return -EBADMSG;
 }
 
 static int result(struct decoder *d, int rc)
@@ -38,24 +39,29 @@ static int take(struct decoder *d, size_t bytes, size_t align, void **p)
 {
 	uint64_t cost = bytes + align - 1;
 
-	if (cost > d->memory)
-		return mye_path_fail(&d->path, -EBADMSG,
-		                     "it takes %zu bytes of memory, the limit leaves %llu", bytes,
-		                     (unsigned long long)d->memory);
+	if (cost > d->memory) {
+		mye_path_fail(&d->path, -EBADMSG,
+		              "it takes %zu bytes of memory, the limit leaves %llu", bytes,
+		              (unsigned long long)d->memory);
+		return -EBADMSG;
+	}
 	*p = d->arena ? myelon_arena_alloc(d->arena, bytes, align) : NULL;
-	if (!*p)
-		return mye_path_fail(&d->path, -ENOMEM, "the arena has no room for %zu bytes",
-		                     bytes);
+	if (!*p) {
+		mye_path_fail(&d->path, -ENOMEM, "the arena has no room for %zu bytes", bytes);
+		return -ENOMEM;
+	}
 	d->memory -= cost;
 	return 0;
 }
 
 static int enter(struct decoder *d)
 {
-	if (d->deeper == 0)
-		return mye_path_fail(&d->path, -EBADMSG,
-		                     "at byte %zu it is nested deeper than %u vectors and boxes",
-		                     (size_t)(d->r.at - d->r.begin), d->depth);
+	if (d->deeper == 0) {
+		mye_path_fail(&d->path, -EBADMSG,
+		              "at byte %zu it is nested deeper than %u vectors and boxes",
+		              (size_t)(d->r.at - d->r.begin), d->depth);
+		return -EBADMSG;
+	}
 	d->deeper--;
 	return 0;
 }
@@ -180,7 +186,7 @@ static int get_vector(struct decoder *d, const struct mye_bin_node *n, unsigned 
 	rc = enter(d);
 	if (rc == 0)
 		rc = take(d, bytes, e->align, &to);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	/* What the description does not know is zero. */
 	if (!mye_bin_runs(e->op))
@@ -200,7 +206,7 @@ static int get_box(struct decoder *d, const struct mye_bin_node *n, unsigned cha
 
 	if (rc == 0)
 		rc = take(d, e->size, e->align, &to);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	memset(to, 0, e->size);
 	memcpy(object, &to, sizeof(to));

@@ -88,7 +88,7 @@ static int append(struct types *all, const struct myelon_type *t)
 {
 	if (all->count == all->cap) {
 		uint32_t cap = all->cap ? 2 * all->cap : 32;
-		void *p = realloc(all->type, cap * sizeof(*all->type));
+		void *p = realloc(all->type, cap * sizeof(void *));
 
 		if (!p)
 			return -ENOMEM;

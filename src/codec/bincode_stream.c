@@ -184,24 +184,24 @@ static int get_int(struct myelon_bincode_reader *r, uint32_t width, int64_t *n)
 	return r->error ? r->error : got(r, mye_bin_get_int(r, width, n));
 }
 
-#define GET(name, type, sign, width)                                                               \
-	int myelon_bincode_get_##name(struct myelon_bincode_reader *r, type *v)                    \
+#define GET(name, value, sign, width)                                                              \
+	int myelon_bincode_get_##name(struct myelon_bincode_reader *r, value)                      \
 	{                                                                                          \
 		sign##64_t n;                                                                      \
 		int rc = get_##sign(r, width, &n);                                                 \
                                                                                                    \
-		*v = (type)n;                                                                      \
+		*v = (__typeof__(*v))n;                                                            \
 		return rc;                                                                         \
 	}
 
-GET(u8, uint8_t, uint, 1)
-GET(u16, uint16_t, uint, 2)
-GET(u32, uint32_t, uint, 4)
-GET(u64, uint64_t, uint, 8)
-GET(i8, int8_t, int, 1)
-GET(i16, int16_t, int, 2)
-GET(i32, int32_t, int, 4)
-GET(i64, int64_t, int, 8)
+GET(u8, uint8_t *v, uint, 1)
+GET(u16, uint16_t *v, uint, 2)
+GET(u32, uint32_t *v, uint, 4)
+GET(u64, uint64_t *v, uint, 8)
+GET(i8, int8_t *v, int, 1)
+GET(i16, int16_t *v, int, 2)
+GET(i32, int32_t *v, int, 4)
+GET(i64, int64_t *v, int, 8)
 
 int myelon_bincode_get_bool(struct myelon_bincode_reader *r, bool *v)
 {

@@ -11,6 +11,8 @@
 #define MYE_RKYV_PLAIN (1u << 1) /* numbers only: any bytes are a value */
 #define MYE_RKYV_FLAT (1u << 2)  /* points to nothing */
 #define MYE_RKYV_DENSE (1u << 3) /* the same bytes as in C, all of them described */
+#define MYE_RKYV_SURE                                                                              \
+	(1u << 4) /* flat, without enums: nothing to be found out before it is written */
 
 #define MYE_RKYV_INLINE 7u     /* bytes of the longest string without a pointer */
 #define MYE_RKYV_MAX INT32_MAX /* bytes of an archive: what a pointer reaches */
@@ -37,6 +39,27 @@ int64_t mye_rkyv_write(const struct myelon_rkyv_shape *top, const void *object, 
 /* Verify, and if @object is not NULL fill it. @return 0, -EBADMSG, -ENOMEM. */
 int mye_rkyv_read(const struct myelon_rkyv_shape *top, const void *data, size_t len, void *object,
                   struct myelon_arena *arena);
+
+/* For the sizes of numbers without a call. */
+static inline void mye_rkyv_copy(unsigned char *to, const unsigned char *from, uint32_t size)
+{
+	switch (size) {
+	case 1:
+		memcpy(to, from, 1);
+		break;
+	case 2:
+		memcpy(to, from, 2);
+		break;
+	case 4:
+		memcpy(to, from, 4);
+		break;
+	case 8:
+		memcpy(to, from, 8);
+		break;
+	default:
+		memcpy(to, from, size);
+	}
+}
 
 static inline uint64_t mye_rkyv_align(uint64_t pos, uint32_t align)
 {

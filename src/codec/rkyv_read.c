@@ -58,15 +58,15 @@ static int follow(struct walk *w, size_t at, int32_t offset, uint64_t bytes, uin
 	return 0;
 }
 
-static int take(struct walk *w, uint64_t bytes, uint32_t align, void *to)
+/* NULL: there is no room, and the path says so. */
+static unsigned char *take(struct walk *w, uint64_t bytes, uint32_t align)
 {
-	void *p = w->arena ? myelon_arena_alloc(w->arena, bytes, align) : NULL;
+	unsigned char *p = w->arena ? myelon_arena_alloc(w->arena, bytes, align) : NULL;
 
 	if (!p)
-		return mye_path_fail(&w->path, -ENOMEM, "the arena has no room for %llu bytes",
-		                     (unsigned long long)bytes);
-	memcpy(to, &p, sizeof(p));
-	return 0;
+		mye_path_fail(&w->path, -ENOMEM, "the arena has no room for %llu bytes",
+		              (unsigned long long)bytes);
+	return p;
 }
 
 static int value(struct walk *w, const struct myelon_rkyv_shape *s, size_t at, unsigned char *to);
@@ -89,14 +89,15 @@ static int text(struct walk *w, size_t at, unsigned char *to)
 		                   "the string at byte %zu says it holds %zu bytes, at most 7 fit",
 		                   at, len);
 	}
-	bytes = w->data + from;
-	if (rc == 0 && to) {
-		rc = take(w, len, 1, &copy);
-		if (rc == 0 && len)
-			bytes = memcpy(copy, bytes, len);
-	}
 	if (rc < 0)
 		return rc;
+	bytes = w->data + from;
+	if (to) {
+		copy = take(w, len, 1);
+		if (!copy)
+			return -ENOMEM;
+		bytes = len ? memcpy(copy, bytes, len) : copy;
+	}
 	good = mye_utf8_good(bytes, len);
 	if (good != len)
 		return mye_path_fail(&w->path, -EBADMSG, "no UTF-8 at byte %zu", from + good);
@@ -134,21 +135,23 @@ static int pointed_to(struct walk *w, const struct myelon_rkyv_shape *s, size_t 
 {
 	const struct myelon_rkyv_shape *e = s->element;
 	uint64_t bytes = (uint64_t)count * e->size, c_bytes = (uint64_t)count * e->type->size;
-	size_t from, high = w->high;
+	size_t from = 0, high = w->high;
 	unsigned char *copy = NULL;
 	int rc = follow(w, at, (int32_t)load32(w, at), bytes, e->align, &from);
 
 	if (rc == 0 && w->depth == MYE_VALUE_DEPTH)
 		rc = mye_path_fail(&w->path, -EBADMSG, "more than %u values are nested",
 		                   MYE_VALUE_DEPTH);
-	if (rc == 0 && to) {
-		rc = take(w, c_bytes, e->type->align, &copy);
-		if (rc == 0 && c_bytes && !(e->flags & MYE_RKYV_DENSE))
+	if (rc < 0)
+		return rc;
+	if (to) {
+		copy = take(w, c_bytes, e->type->align);
+		if (!copy)
+			return -ENOMEM;
+		if (c_bytes && !(e->flags & MYE_RKYV_DENSE))
 			memset(copy, 0, c_bytes);
 		memcpy(to, &copy, sizeof(copy));
 	}
-	if (rc < 0)
-		return rc;
 	w->high = from;
 	w->depth++;
 	rc = s->kind == MYELON_TYPE_BOX ? value(w, e, from, copy) : values(w, e, count, from, copy);
@@ -184,8 +187,13 @@ static int option(struct walk *w, const struct myelon_rkyv_shape *s, size_t at, 
 
 static int one_field(struct walk *w, const struct myelon_rkyv_part *p, size_t at, unsigned char *to)
 {
-	int rc = value(w, p->shape, at + p->offset, to ? to + p->c_offset : NULL);
+	int rc;
 
+	if (to && p->shape->flags & MYE_RKYV_DENSE) {
+		mye_rkyv_copy(to + p->c_offset, w->data + at + p->offset, p->shape->size);
+		return 0;
+	}
+	rc = value(w, p->shape, at + p->offset, to ? to + p->c_offset : NULL);
 	return rc < 0 ? mye_path_field(&w->path, rc, p->name) : 0;
 }
 
@@ -237,28 +245,6 @@ static int character(struct walk *w, size_t at, unsigned char *to)
 	return 0;
 }
 
-static void number(const struct walk *w, uint32_t size, size_t at, unsigned char *to)
-{
-	const unsigned char *from = w->data + at;
-
-	switch (size) {
-	case 1:
-		memcpy(to, from, 1);
-		break;
-	case 2:
-		memcpy(to, from, 2);
-		break;
-	case 4:
-		memcpy(to, from, 4);
-		break;
-	case 8:
-		memcpy(to, from, 8);
-		break;
-	default:
-		memcpy(to, from, 16);
-	}
-}
-
 /* @to NULL: verify only. */
 static int value(struct walk *w, const struct myelon_rkyv_shape *s, size_t at, unsigned char *to)
 {
@@ -286,7 +272,7 @@ static int value(struct walk *w, const struct myelon_rkyv_shape *s, size_t at, u
 		return variant(w, s, at, to);
 	default:
 		if (to)
-			number(w, s->size, at, to);
+			mye_rkyv_copy(to, w->data + at, s->size);
 		return 0;
 	}
 }

@@ -112,6 +112,8 @@ static int place_parts(struct build *b, struct myelon_rkyv_shape *s, uint64_t po
 	for (uint32_t i = 0; i < s->count; i++) {
 		const struct myelon_rkyv_shape *p = parts[i].shape;
 
+		if (!p)
+			continue; /* not in a sound description */
 		pos = mye_rkyv_align(pos, p->align);
 		parts[i].offset = (uint32_t)pos;
 		pos += p->size;
@@ -126,7 +128,7 @@ static int place_parts(struct build *b, struct myelon_rkyv_shape *s, uint64_t po
 static const struct myelon_rkyv_layout *layout_for(const struct build *b,
                                                    const struct myelon_type *t)
 {
-	for (uint32_t i = 0; i < b->o->layout_count; i++)
+	for (uint32_t i = 0; b->o->layouts && i < b->o->layout_count; i++)
 		if (b->o->layouts[i].type == t)
 			return &b->o->layouts[i];
 	return NULL;
@@ -169,12 +171,13 @@ static int place_as_told(struct build *b, struct myelon_rkyv_shape *s,
 /* What is true of a struct because it is of all its parts. */
 static void flag_fields(struct build *b, struct myelon_rkyv_shape *s, bool in_enum)
 {
-	uint32_t all = MYE_RKYV_PLAIN | MYE_RKYV_FLAT | MYE_RKYV_DENSE | MYELON_RKYV_LIKE_C_;
+	uint32_t all = MYE_RKYV_PLAIN | MYE_RKYV_FLAT | MYE_RKYV_DENSE | MYE_RKYV_SURE |
+	               MYELON_RKYV_LIKE_C_;
 	uint16_t *rough = b->out->rough + (s->parts - b->out->parts);
 	uint64_t bytes = 0;
 	bool like_c = !in_enum && s->size == s->type->size;
 
-	for (uint32_t i = 0; i < s->count; i++) {
+	for (uint32_t i = 0; s->parts && i < s->count; i++) {
 		const struct myelon_rkyv_part *p = &s->parts[i];
 
 		all &= p->shape->flags;
@@ -194,7 +197,7 @@ static int lay(struct build *b, struct myelon_rkyv_shape *s);
 
 static int lay_parts(struct build *b, const struct myelon_rkyv_shape *s)
 {
-	for (uint32_t i = 0; i < s->count; i++) {
+	for (uint32_t i = 0; s->parts && i < s->count; i++) {
 		const struct myelon_rkyv_shape *p = s->parts[i].shape;
 		int rc = p ? lay(b, b->out->shape + (p - b->out->shape)) : 0;
 
@@ -288,7 +291,7 @@ static int lay_element(struct build *b, struct myelon_rkyv_shape *s)
 	} else {
 		s->offset = e->align;
 		size = mye_rkyv_align((uint64_t)e->align + e->size, e->align);
-		s->flags = e->flags & MYE_RKYV_FLAT;
+		s->flags = e->flags & (MYE_RKYV_FLAT | MYE_RKYV_SURE);
 	}
 	if (size > MYE_RKYV_MAX)
 		return too_large(s);
@@ -300,7 +303,7 @@ static void lay_scalar(const struct build *b, struct myelon_rkyv_shape *s)
 {
 	s->size = s->type->size;
 	s->align = s->type->align;
-	s->flags = MYE_RKYV_FLAT;
+	s->flags = MYE_RKYV_FLAT | MYE_RKYV_SURE;
 	if (s->kind == MYELON_TYPE_U128 || s->kind == MYELON_TYPE_I128)
 		s->align = b->o->align128;
 	if (s->kind == MYELON_TYPE_BOOL || s->kind == MYELON_TYPE_CHAR)

@@ -84,7 +84,7 @@ static int64_t before_all(struct writer *w, const struct myelon_rkyv_shape *e,
 {
 	int64_t end = (int64_t)pos;
 
-	if (e->flags & MYE_RKYV_PLAIN)
+	if (e->flags & MYE_RKYV_SURE)
 		return end;
 	for (uint64_t i = 0; i < count; i++) {
 		end = before(w, e, from + i * e->type->size, (uint64_t)end);
@@ -135,8 +135,11 @@ static int64_t before_box(struct writer *w, const struct myelon_rkyv_shape *s,
 static int64_t before_field(struct writer *w, const struct myelon_rkyv_part *p,
                             const unsigned char *from, uint64_t pos)
 {
-	int64_t end = before(w, p->shape, from + p->c_offset, pos);
+	int64_t end;
 
+	if (p->shape->flags & MYE_RKYV_SURE)
+		return (int64_t)pos;
+	end = before(w, p->shape, from + p->c_offset, pos);
 	return end < 0 ? mye_path_field(&w->path, (int)end, p->name) : end;
 }
 
@@ -289,8 +292,13 @@ static int put_vector(struct writer *w, const struct myelon_rkyv_shape *s,
 static int put_field(struct writer *w, const struct myelon_rkyv_part *p, const unsigned char *from,
                      uint64_t at)
 {
-	int rc = put(w, p->shape, from + p->c_offset, at + p->offset);
+	int rc;
 
+	if (p->shape->flags & MYE_RKYV_DENSE) {
+		mye_rkyv_copy(w->buf + at + p->offset, from + p->c_offset, p->shape->size);
+		return 0;
+	}
+	rc = put(w, p->shape, from + p->c_offset, at + p->offset);
 	return rc < 0 ? mye_path_field(&w->path, rc, p->name) : 0;
 }
 
@@ -349,7 +357,7 @@ static int put(struct writer *w, const struct myelon_rkyv_shape *s, const unsign
 	case MYELON_TYPE_ENUM:
 		return put_variant(w, s, from, at);
 	default:
-		memcpy(w->buf + at, from, s->size);
+		mye_rkyv_copy(w->buf + at, from, s->size);
 		return 0;
 	}
 }

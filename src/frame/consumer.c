@@ -20,6 +20,8 @@ struct mye_frame_consumer {
 	uint32_t held;     /* messages of the last slow peek that were not released */
 	uint32_t first;    /* the first of them, in ends */
 	uint32_t released; /* slots of it that were released */
+	uint32_t tail;     /* slots of the last fragment of a message that is put together */
+	uint32_t told; /* slots of a fragment that was just reported as one without a beginning */
 	const struct mye_segment *seg;
 	struct mye_assembly whole;
 	uint32_t ends[MYELON_FRAME_BATCH_MAX]; /* slots from the peek up to the end of each */
@@ -153,7 +155,11 @@ static int pass_lie(struct mye_frame_consumer *fc, const struct myelon_view *vie
 	return rc < 0 ? rc : mye_frame_fail(fault, h, total, view->seq, next);
 }
 
-/* Copy a fragment behind the others and give its slots back. @return 1: that was the last; 0. */
+/*
+ * Copy a fragment behind the others and give its slots back; those of the last one only with the message:
+ * who dies with it in the hand must leave a trace of it, for the next owner of the id to report.
+ * @return 1: that was the last; 0.
+ */
 static int add_fragment(struct mye_frame_consumer *fc, const unsigned char *payload, uint32_t bytes,
                         uint32_t slots)
 {
@@ -163,11 +169,15 @@ static int add_fragment(struct mye_frame_consumer *fc, const unsigned char *payl
 	if (rc < 0)
 		return rc;
 	memcpy(a->buf + a->length, payload, bytes);
-	rc = myelon_release(fc->hot.ring, slots);
+	if (a->length + bytes < a->total)
+		rc = myelon_release(fc->hot.ring, slots);
+	else if (evicted(fc))
+		rc = myelon_release_slow(fc->hot.ring, 0);
 	if (rc < 0) {
 		a->state = MYE_ASSEMBLY_IDLE;
 		return rc;
 	}
+	fc->tail = slots;
 	return mye_assembly_added(a, bytes) ? 1 : 0;
 }
 
@@ -196,8 +206,9 @@ static int take_frame(struct mye_frame_consumer *fc, const struct myelon_view *v
 	case MYE_TAKE_SKIP:
 		return myelon_release(fc->hot.ring, slots);
 	case MYE_TAKE_STRAY:
-		rc = myelon_release(fc->hot.ring, slots);
-		return rc < 0 ? rc : mye_assembly_stray(h, view->seq, msg);
+		/* Given back by the next peek: who dies before that has perhaps told nobody. */
+		fc->told = slots;
+		return mye_assembly_stray(h, view->seq, msg);
 	case MYE_TAKE_CUT:
 	case MYE_TAKE_WHOLE:
 		break;
@@ -205,12 +216,19 @@ static int take_frame(struct mye_frame_consumer *fc, const struct myelon_view *v
 	return mye_assembly_cut(&fc->whole, msg);
 }
 
+static int release_told(struct mye_frame_consumer *fc)
+{
+	uint32_t slots = fc->told;
+
+	fc->told = 0;
+	return slots ? myelon_release(fc->hot.ring, slots) : 0;
+}
+
 /* One message, whatever it is made of. */
 static int peek_any(struct mye_frame_consumer *fc, int64_t deadline, struct myelon_message *msg)
 {
 	uint64_t passed = 0;
 
-	*msg = (struct myelon_message){0};
 	while (fc->whole.state != MYE_ASSEMBLY_DONE) {
 		enum mye_frame_fault fault;
 		struct myelon_frame_header h;
@@ -276,7 +294,10 @@ int myelon_frame_peek_slow(struct myelon_frame_consumer *hot, int64_t deadline,
 	if (!msg)
 		return mye_fail_static(-EINVAL, "there is no room for a message: msg is NULL");
 	forget(fc);
-	rc = peek_any(fc, deadline, msg);
+	*msg = (struct myelon_message){0};
+	rc = release_told(fc);
+	if (rc == 0)
+		rc = peek_any(fc, deadline, msg);
 	choose_path(fc);
 	return rc;
 }
@@ -315,7 +336,7 @@ int myelon_frame_peek_batch(struct myelon_frame_consumer *hot, struct myelon_mes
 	if (__builtin_expect(!msgs || max == 0, 0))
 		return mye_fail_static(-EINVAL, "there is no room for a message: msgs is NULL or "
 		                                "max is 0");
-	if (__builtin_expect(fc->whole.state != MYE_ASSEMBLY_IDLE, 0))
+	if (__builtin_expect(fc->whole.state != MYE_ASSEMBLY_IDLE || fc->told, 0))
 		return myelon_frame_peek_slow(hot, deadline, msgs);
 	forget(fc);
 	rc = myelon_peek(hot->ring, MYELON_ALL, deadline, &view);
@@ -333,11 +354,11 @@ int myelon_frame_peek_batch(struct myelon_frame_consumer *hot, struct myelon_mes
 	return (int)fc->held;
 }
 
-/* A message that was put together: its slots went back meanwhile, only the verdict is left. */
+/* A message that was put together: its slots went back meanwhile, but for the last fragment. */
 static int release_assembled(struct mye_frame_consumer *fc)
 {
 	fc->whole.state = MYE_ASSEMBLY_IDLE;
-	return evicted(fc) ? myelon_release_slow(fc->hot.ring, 0) : 0;
+	return myelon_release(fc->hot.ring, fc->tail);
 }
 
 int myelon_frame_release_slow(struct myelon_frame_consumer *hot, uint32_t n)

@@ -8,15 +8,13 @@
 #include "segment/map.h"
 #include "wait/keeper.h"
 
-#define WORDS (sizeof(((struct mye_shared_page *)0)->lease.lease) / sizeof(uint32_t))
-
 static_assert(MYE_CONTROL_ROOM >= MYE_ROBUST_DISTANCE, "the entry is inside the reservation");
 static_assert(MYE_ROBUST_DISTANCE >= 3 * 65536, "in front of the mapping for every page unit");
 static_assert(offsetof(struct mye_shared_page, lease) % 8 == 0, "entries are aligned");
 
 static uint32_t *word_of(const struct mye_segment *seg, unsigned int index)
 {
-	return &seg->shared->lease.lease[index % WORDS];
+	return &seg->shared->lease.lease[index % MYE_LEASE_WORDS];
 }
 
 static int installed(void *arg)
@@ -89,8 +87,11 @@ int mye_lease_take(struct mye_segment *seg, unsigned int index)
 {
 	int rc;
 
-	if (index >= WORDS || index % 2)
-		return mye_fail(-EINVAL, "no lease: there is no word %u", index);
+	if (index >= MYE_LEASE_WORDS)
+		return mye_fail(-ENOSPC,
+		                "no lease: only the first %u consumer entries can have one, this "
+		                "is entry %u",
+		                MYE_LEASE_ENTRIES, index / 2 - 1);
 	rc = mye_keeper_hold();
 	if (rc < 0)
 		return rc;
@@ -110,6 +111,8 @@ void mye_lease_clear(struct mye_segment *seg, unsigned int index)
 {
 	uint32_t *word = word_of(seg, index);
 
+	if (index >= MYE_LEASE_WORDS)
+		return;
 	mye_point();
 	/* Release: pairs with the acquire load in mye_lease_watch(). */
 	if (__atomic_exchange_n(word, 0, __ATOMIC_RELEASE))
@@ -118,6 +121,8 @@ void mye_lease_clear(struct mye_segment *seg, unsigned int index)
 
 enum mye_lease_state mye_lease_look(const struct mye_segment *seg, unsigned int index)
 {
+	if (index >= MYE_LEASE_WORDS)
+		return MYE_LEASE_NONE;
 	return mye_lease_state_of(__atomic_load_n(word_of(seg, index), __ATOMIC_RELAXED));
 }
 
@@ -126,7 +131,7 @@ uint32_t mye_lease_watch(struct mye_segment *seg, unsigned int index)
 	uint32_t *word = word_of(seg, index);
 	uint32_t value = __atomic_load_n(word, __ATOMIC_RELAXED);
 
-	if (__builtin_expect(value == 0, 1) || !seg->writable)
+	if (__builtin_expect(value == 0, 1) || !seg->writable || index >= MYE_LEASE_WORDS)
 		return 0;
 	/* Acquire: pairs with the release stores of own, disown and clear. What is not somebody's must
 	   not get the bit: only the owner's death or release takes it away. */
@@ -141,6 +146,6 @@ void mye_lease_pass_on(struct mye_segment *seg, unsigned int index, uint32_t val
 {
 	uint32_t *word = word_of(seg, index);
 
-	if (__atomic_load_n(word, __ATOMIC_RELAXED) != value)
+	if (index < MYE_LEASE_WORDS && __atomic_load_n(word, __ATOMIC_RELAXED) != value)
 		mye_futex_wake_all(word);
 }

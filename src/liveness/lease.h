@@ -8,8 +8,9 @@
  * peer can write here. The one verdict is the lock. So who finds a marked word asks for the lock again
  * and again, and does not sleep on the word any more.
  *
- * Index 0 of shared->lease is the producer's; the even ones above are kept for consumers, the odd ones
- * are not used (what the kernel keeps per word is 8 bytes).
+ * Index 0 of shared->lease is the producer's; the even ones above are those of the first 14 consumer
+ * entries, the odd ones are not used (what the kernel keeps per word is 8 bytes). Whoever holds the lock
+ * of an entry may change its word.
  */
 #ifndef MYE_LIVENESS_LEASE_H
 #define MYE_LIVENESS_LEASE_H
@@ -21,6 +22,11 @@
 #include "sys/sys.h"
 
 #define MYE_LEASE_PRODUCER 0u
+/* Of consumer entry i. The later ones have none: MYE_LEASE_WORDS or more, which all calls below allow. */
+#define MYE_LEASE_ENTRY(i) (2u * ((unsigned int)(i) + 1u))
+#define MYE_LEASE_WORDS                                                                            \
+	((unsigned int)(sizeof(((struct mye_shared_page *)0)->lease.lease) / sizeof(uint32_t)))
+#define MYE_LEASE_ENTRIES (MYE_LEASE_WORDS / 2u - 1u)
 
 enum mye_lease_state {
 	MYE_LEASE_NONE,  /* nobody's: ask for the lock at each cap */
@@ -31,7 +37,8 @@ enum mye_lease_state {
 /*
  * Own a word, on behalf of who holds the lock of that role. Starts the keeper. Wakes all who slept on
  * what the word was. @return 0; -ENOTSUP (the kernel refuses, or the application drives the keeper),
- * -ENOSPC (2000 are owned), or as mye_keeper_hold(). Every success is undone by one release.
+ * -ENOSPC (2000 are owned, or there is no such word), or as mye_keeper_hold(). Every success is undone by
+ * one release.
  */
 int mye_lease_take(struct mye_segment *seg, unsigned int index);
 /* Any thread; before the lock of the role is given up, and before the segment is unmapped. */

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/handle.h"
 #include "base/opts.h"
+#include "liveness/lease.h"
 #include "numa/pinning.h"
 #include "ring/call.h"
 #include "ring/descriptor.h"
@@ -16,8 +17,28 @@
 #include "ring/peer.h"
 #include "sys/sys.h"
 
+/* What cannot be had is said, and not needed: without a lease the producer has other ways to hear of us. */
+static void lease_take(struct mye_consumer *c)
+{
+	if (!(c->flags & MYELON_F_LEASE))
+		return;
+	c->leased = mye_lease_take(&c->seg, MYE_LEASE_ENTRY(c->index)) == 0;
+	if (!c->leased)
+		mye_warn("ring %s: consumer %s: %s", c->seg.place.name, c->id, myelon_last_error());
+}
+
+/* Before the lock is given up: the next owner of the entry writes the same word. */
+static void lease_release(struct mye_consumer *c)
+{
+	if (c->leased)
+		mye_lease_release(&c->seg, MYE_LEASE_ENTRY(c->index));
+	c->leased = false;
+}
+
 static void handle_drop(struct mye_consumer *c)
 {
+	lease_release(c);
+	mye_peer_close(&c->peer);
 	mye_segment_leave(&c->seg);
 	mye_handle_free(c, sizeof(*c));
 }
@@ -94,6 +115,7 @@ static int join(struct myelon_consumer **out, const char *name,
 		return rc;
 	}
 	arm(c, &j, opts->flags);
+	lease_take(c);
 	*out = &c->hot;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "ring/call.h"
 #include "ring/gate.h"
 #include "sys/sys.h"
@@ -40,6 +41,47 @@ int mye_wait_for_check(const struct myelon_wait_for *whom, uint32_t max_consumer
 			return rc;
 	}
 	return 0;
+}
+
+/* Texts of this size hold a prefix and its number. */
+typedef char whom_text[2 * MYE_ID_BYTES];
+
+static void add_once(struct mye_whom *w, const char **ids, const char *text)
+{
+	for (uint32_t i = 0; i < w->list.id_count; i++)
+		if (strcmp(ids[i], text) == 0)
+			return;
+	ids[w->list.id_count++] = text;
+}
+
+struct mye_whom *mye_whom_copy(const struct myelon_wait_for *whom)
+{
+	size_t names = (size_t)whom->prefix_count + whom->id_count, n = 0;
+	size_t bytes = sizeof(struct mye_whom) + names * (sizeof(char *) + sizeof(whom_text));
+	struct mye_whom *w = mye_handle_alloc(bytes);
+	const char **ids = (const char **)(void *)(w + 1);
+	whom_text *text = (whom_text *)(void *)(ids + names);
+
+	if (!w)
+		return NULL;
+	w->bytes = bytes;
+	w->list.count = whom->count;
+	w->list.ids = ids;
+	for (uint32_t i = 0; i < whom->prefix_count; i++, n++) {
+		snprintf(text[n], sizeof(text[n]), "%.80s_%u", whom->prefix, i);
+		add_once(w, ids, text[n]);
+	}
+	for (uint32_t i = 0; i < whom->id_count; i++, n++) {
+		snprintf(text[n], sizeof(text[n]), "%s", whom->ids[i]);
+		add_once(w, ids, text[n]);
+	}
+	return w;
+}
+
+void mye_whom_free(struct mye_whom *whom)
+{
+	if (whom)
+		mye_handle_free(whom, whom->bytes);
 }
 
 /* Is entry @p i joined by a living process? Copies its id out. */

@@ -20,7 +20,7 @@
 #define SPIN_BACKOFF_MAX 1024
 #define FD_OPTS_FIRST MYE_FIRST_SIZE(myelon_fd_opts, spin_ns)
 
-enum { TAG_BELL = 1, TAG_PEER, TAG_CAP };
+enum { TAG_BELL = 1, TAG_PEER, TAG_LEASE, TAG_CAP };
 
 static struct mye_entry *entry_of(const struct mye_consumer *c)
 {
@@ -59,20 +59,53 @@ static bool adopted(const struct mye_descriptor *d)
 	       __atomic_load_n(&p->slow.state, __ATOMIC_RELAXED) == MYE_PRODUCER_OPEN;
 }
 
+static void unwatch(struct mye_descriptor *d)
+{
+	if (d->peer_fd >= 0)
+		mye_loop_remove(d->loop, TAG_PEER);
+	mye_fork_close(d->peer_fd);
+	d->peer_fd = -1;
+	if (d->lease)
+		mye_loop_remove(d->loop, TAG_LEASE);
+	d->lease = 0;
+}
+
+static void begin_dying(struct mye_descriptor *d)
+{
+	d->dying_ns = mye_dying_pause(0);
+}
+
+/* The lease of a process that cannot be seen. */
+static void watch_lease(struct mye_descriptor *d)
+{
+	struct mye_segment *seg = &d->c->seg;
+	uint32_t lease = mye_peer_lease(seg);
+
+	if (mye_lease_state_of(lease) == MYE_LEASE_HELD &&
+	    mye_loop_add_word(d->loop, &seg->shared->lease.lease[MYE_LEASE_PRODUCER], TAG_LEASE) ==
+	            0)
+		d->lease = lease;
+	/* Also if that is news since the line above, which the loop took for what the word was. */
+	if (mye_lease_look(seg, MYE_LEASE_PRODUCER) == MYE_LEASE_DYING)
+		begin_dying(d);
+}
+
 static void watch_with_loop(struct mye_descriptor *d)
 {
 	struct mye_identity who;
 
+	unwatch(d);
+	d->dying_ns = 0;
 	mye_identity_read(&who, &d->c->seg.producer->identity);
-	if (d->peer_fd >= 0) {
-		mye_loop_remove(d->loop, TAG_PEER);
-		mye_fork_close(d->peer_fd);
-	}
 	d->peer_fd = mye_fork_open_pidfd(&who);
-	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) < 0) {
-		mye_fork_close(d->peer_fd);
-		d->peer_fd = -1;
-	}
+	if (d->peer_fd == -ESRCH)
+		begin_dying(d);
+	else if (d->peer_fd < 0)
+		watch_lease(d);
+	if (d->peer_fd >= 0 && mye_loop_add_fd(d->loop, d->peer_fd, EPOLLIN, TAG_PEER) == 0)
+		return;
+	mye_fork_close(d->peer_fd);
+	d->peer_fd = -1;
 }
 
 static void close_uring(struct mye_descriptor *d)
@@ -82,6 +115,8 @@ static void close_uring(struct mye_descriptor *d)
 	mye_fork_close(d->cap_fd);
 	d->loop = NULL;
 	d->peer_fd = d->cap_fd = -1;
+	d->lease = 0;
+	d->dying_ns = 0;
 }
 
 static int open_uring(struct mye_descriptor *d)
@@ -184,9 +219,10 @@ static int read_opts(const struct myelon_fd_opts *user, struct myelon_fd_opts *o
 static int look_for_a_while(struct mye_descriptor *d)
 {
 	const struct mye_consumer *c = d->c;
+	/* Unsigned: the waker's time stamp may be of another clock, or anything. */
 	int64_t until,
-		woken = (int64_t)__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
-	                d->armed_ns;
+		woken = (int64_t)(__atomic_load_n(&c->seg.shared->bell.wake_ns, __ATOMIC_RELAXED) -
+	                          (uint64_t)d->armed_ns);
 
 	if (c->waiter.cpus < 2 || d->spin_ns < 0)
 		return 0;
@@ -215,6 +251,31 @@ static int look_for_a_while(struct mye_descriptor *d)
 	return 0;
 }
 
+/* The lease changed: the producer is dying, or it left, or there is another. */
+static void lease_changed(struct mye_descriptor *d)
+{
+	struct mye_segment *seg = &d->c->seg;
+
+	mye_lease_pass_on(seg, MYE_LEASE_PRODUCER, d->lease);
+	unwatch(d);
+	if (mye_lease_look(seg, MYE_LEASE_PRODUCER) == MYE_LEASE_DYING)
+		begin_dying(d);
+}
+
+/* The timer: a second went by, or the pause of a dying producer. */
+static void at_cap(struct mye_descriptor *d)
+{
+	bool hurried = d->hurried;
+
+	mye_timerfd_clear(d->cap_fd);
+	d->hurried = false;
+	if (d->denied || hurried)
+		return;
+	d->caps++;
+	d->caps_found +=
+		d->asleep_at >= 0 && d->c->hot.next != d->asleep_at && mye_descriptor_unheard(d);
+}
+
 /* Not readable any more, until something new happens. @return whether to ask for the producer's lock. */
 static bool clear(struct mye_descriptor *d)
 {
@@ -231,17 +292,13 @@ static bool clear(struct mye_descriptor *d)
 	if (n < 0 && n != -EINTR)
 		close_uring(d);
 	for (int i = 0; i < n; i++) {
-		if (events[i].tag == TAG_CAP) {
-			mye_timerfd_clear(d->cap_fd);
-			d->caps += !d->denied;
-			d->caps_found += !d->denied && d->asleep_at >= 0 &&
-			                 d->c->hot.next != d->asleep_at &&
-			                 mye_descriptor_unheard(d);
-			ask = true;
-		} else if (events[i].tag == TAG_PEER) {
-			mye_loop_remove(d->loop, TAG_PEER);
-			mye_fork_close(d->peer_fd);
-			d->peer_fd = -1;
+		if (events[i].tag == TAG_PEER) {
+			unwatch(d);
+			begin_dying(d);
+		} else if (events[i].tag == TAG_LEASE) {
+			lease_changed(d);
+		} else if (events[i].tag == TAG_CAP) {
+			at_cap(d);
 			ask = true;
 		}
 	}
@@ -318,6 +375,14 @@ static void without_uring(struct mye_descriptor *d)
 	d->watched_epoch = load_epoch(d->c);
 }
 
+/* Dying, and its lock is still held: come again soon, and the timer makes it readable then. */
+static void ask_again(struct mye_descriptor *d)
+{
+	mye_timerfd_set(d->cap_fd, mye_now() + d->dying_ns, MYE_CAP_NS);
+	d->dying_ns = mye_dying_pause(d->dying_ns);
+	d->hurried = true;
+}
+
 int mye_descriptor_arm(struct mye_consumer *c)
 {
 	struct mye_descriptor *d = c->descriptor;
@@ -338,7 +403,9 @@ int mye_descriptor_arm(struct mye_consumer *c)
 	mye_consumer_announce(c, flags_of(d));
 	if (!mye_sleepers_barrier(mye_consumer_full_fence(c)))
 		no_barrier(d);
-	rc = mye_consumer_look(c, ask);
+	rc = mye_consumer_look(c, ask || d->dying_ns);
+	if (rc == 0 && d->dying_ns && !d->denied)
+		ask_again(d);
 	if (d->loop && mye_loop_arm(d->loop) < 0)
 		close_uring(d);
 	/* Denied just now, or nothing else is to be had: come again, and we do, too. */
@@ -420,7 +487,8 @@ int myelon_consumer_fd(struct myelon_consumer *hot, const struct myelon_fd_opts 
 	__atomic_store_n(&entry_of(c)->slow.engine, d->engine, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry_of(c)->slow.wait, MYELON_WAIT_FD, __ATOMIC_RELAXED);
 	/* What is there already, or will be before the first call that finds nothing. */
-	mye_descriptor_arm(c);
+	if (mye_descriptor_arm(c) < 0)
+		mye_event_poke(d->fd);
 	return d->fd;
 }
 

@@ -23,10 +23,13 @@ struct mye_descriptor {
 	int cap_fd;  /* uring: readable once a second */
 	int peer_fd; /* uring: pidfd of the producer, -1 */
 	struct mye_loop *loop;
-	uint64_t watched_epoch; /* whose producer peer_fd, or the keeper, watches */
+	uint64_t watched_epoch; /* whose producer peer_fd, the lease, or the keeper, watches */
+	uint32_t lease;         /* uring: its word as it is watched; 0: it is not */
+	int64_t dying_ns; /* uring: the pause between questions for its lock; 0: it is not dying */
 	uint64_t refused_epoch; /* in which the handover by socket was tried */
 	uint32_t offer;
 	bool watched;
+	bool hurried; /* uring: the timer is set for a question, not for the cap */
 
 	/* Looking for a while before arming, where that brings something. */
 	int64_t armed_ns; /* when it was armed last */
@@ -43,10 +46,13 @@ struct mye_descriptor {
 	uint32_t caps, caps_found;
 
 	/* On the keeper's thread. */
-	struct mye_task bell, peer, cap;
+	struct mye_task bell, peer, word, cap;
 	struct mye_handover link;
-	int watch_fd; /* pidfd, -1 */
-	bool suspect; /* cap: a message is there and nobody rang; a moment later still? */
+	int watch_fd;         /* pidfd, -1 */
+	uint32_t watch_lease; /* the lease word as word watches it */
+	int64_t pause_ns;     /* between questions for the lock of a dying producer; 0: it is not */
+	bool suspect;         /* cap: a message is there and nobody rang; a moment later still? */
+	int64_t cap_at;       /* the next cap; cap may be due earlier, for a question */
 };
 
 /*
@@ -73,7 +79,7 @@ bool mye_descriptor_unheard(const struct mye_descriptor *d);
 /* The proxy (descriptor_proxy.c), run on the keeper's thread with a descriptor. */
 int mye_proxy_begin(void *arg);
 int mye_proxy_end(void *arg);
-/* Watch the producer of the present epoch, where its process can be seen. */
+/* Watch the producer of the present epoch: its process, or, where that cannot be seen, its lease. */
 int mye_proxy_watch(void *arg);
 /* Hand the eventfd over by socket. */
 int mye_proxy_hand_over(void *arg);

@@ -138,9 +138,17 @@ static void write_id(struct mye_segment *seg, uint32_t i, const char *id)
 
 static int busy(const struct mye_segment *seg, uint32_t i, const char *id)
 {
+	struct mye_identity who;
+
+	mye_identity_read(&who, &seg->entries[i].about.who);
+	if (mye_role_orphaned(&who))
+		return mye_fail(-EBUSY,
+		                "ring %s: process %u of consumer %s has ended, but its lock is "
+		                "held: " MYE_ORPHANED,
+		                seg->place.name, who.pid, id);
 	return mye_fail(-EBUSY,
 	                "ring %s: consumer %s is attached by process %u; use another id, or end it",
-	                seg->place.name, id, seg->entries[i].about.who.pid);
+	                seg->place.name, id, who.pid);
 }
 
 int mye_entry_take(struct mye_segment *seg, struct mye_join *j)

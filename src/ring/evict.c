@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "liveness/lease.h"
 #include "ring/gate.h"
 #include "ring/join.h"
 #include "segment/control.h"
@@ -114,7 +115,7 @@ static void free_automatic(const struct mye_segment *seg, const struct victim *v
 }
 
 /* The lock of the entry is ours. @return as strike(), or -EAGAIN: it is another one's by now. */
-static int strike_dead(const struct mye_segment *seg, const char *id, struct victim *v)
+static int strike_dead(struct mye_segment *seg, const char *id, struct victim *v)
 {
 	int rc = 0;
 
@@ -126,6 +127,7 @@ static int strike_dead(const struct mye_segment *seg, const char *id, struct vic
 		rc = strike(seg, v);
 	}
 	free_automatic(seg, v);
+	mye_lease_clear(seg, MYE_LEASE_ENTRY(v->index));
 	return rc;
 }
 
@@ -138,14 +140,22 @@ static bool settled(const struct mye_segment *seg, const struct victim *v)
 
 static int lives(const struct mye_segment *seg, const struct victim *v, const char *id)
 {
+	struct mye_identity who;
+
+	mye_identity_read(&who, &seg->entries[v->index].about.who);
+	if (mye_role_orphaned(&who))
+		return mye_fail(-EBUSY,
+		                "process %u of consumer %s of ring %s has ended, but its lock is "
+		                "held: " MYE_ORPHANED,
+		                who.pid, id, seg->place.name);
 	return mye_fail(-EBUSY,
 	                "consumer %s of ring %s is attached by process %u, which lives: end it, or "
 	                "pass MYELON_F_FORCE to evict it all the same, and it loses what it has "
 	                "not read",
-	                id, seg->place.name, seg->entries[v->index].about.who.pid);
+	                id, seg->place.name, who.pid);
 }
 
-static int evict(const struct mye_segment *seg, const char *id, bool force)
+static int evict(struct mye_segment *seg, const char *id, bool force)
 {
 	for (int round = 1;; round++) {
 		struct victim v = {0};

@@ -34,6 +34,8 @@ int mye_consumed_wait(struct mye_producer *p, int64_t seq, int64_t deadline);
 
 /* join_generation + 1 and ring space: whoever changed the gating set, or found it changed. */
 void mye_gating_changed(const struct mye_segment *seg);
+/* Part of that, and of a change of the producer: wake the watches (peers.h). */
+void mye_peers_changed(const struct mye_segment *seg);
 
 /* Take the interrupt mark if it is set. */
 static inline bool mye_take_interrupt(uint32_t *word)

@@ -29,10 +29,31 @@ static int duration(int64_t *ns, int64_t otherwise, const char *what)
 	return 0;
 }
 
-static int check(struct myelon_liveness_opts *o, uint32_t max_consumers)
+static int check_flags(const struct myelon_liveness_opts *o, const struct mye_producer *p)
 {
-	int rc = mye_wait_for_check(&o->required, max_consumers);
+	if (o->flags & ~MYELON_LIVENESS_AS_RING)
+		return mye_fail(-EINVAL, "liveness options: flags has the unknown bits 0x%x",
+		                o->flags & ~MYELON_LIVENESS_AS_RING);
+	if (!(o->flags & MYELON_LIVENESS_AS_RING))
+		return 0;
+	if (!mye_wait_for_empty(&o->required))
+		return mye_fail_static(-EINVAL,
+		                       "liveness options: MYELON_LIVENESS_AS_RING says who "
+		                       "is required, so leave required empty");
+	if (!p->wait_for)
+		return mye_fail(-EINVAL,
+		                "liveness options: MYELON_LIVENESS_AS_RING, but ring %s was made "
+		                "without wait_for: name the required ones",
+		                p->seg.place.name);
+	return 0;
+}
 
+static int check(struct myelon_liveness_opts *o, const struct mye_producer *p)
+{
+	int rc = mye_wait_for_check(&o->required, p->seg.header.max_consumers);
+
+	if (rc == 0)
+		rc = check_flags(o, p);
 	if (rc == 0 && o->on_failure > MYELON_ON_FAILURE_LOG)
 		rc = mye_fail(-EINVAL, "liveness options: on_failure is %u", o->on_failure);
 	if (rc == 0)
@@ -50,37 +71,28 @@ static int check(struct myelon_liveness_opts *o, uint32_t max_consumers)
 	return duration(&o->grace_ns, GRACE_NS, "grace_ns");
 }
 
-/* The caller's ids may go. */
-static void copy_names(struct mye_guard *g, const struct myelon_wait_for *whom,
-                       char (*text)[2 * MYE_ID_BYTES])
+/* Whom @p o means. */
+static struct mye_whom *whom_of(const struct mye_producer *p, const struct myelon_liveness_opts *o)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < whom->prefix_count; i++, n++)
-		snprintf(text[n], sizeof(text[n]), "%.80s_%u", whom->prefix, i);
-	for (uint32_t i = 0; i < whom->id_count; i++, n++)
-		snprintf(text[n], sizeof(text[n]), "%s", whom->ids[i]);
-	for (uint32_t i = 0; i < n; i++)
-		g->name[i] = text[i];
-	g->names = n;
-	g->required = (struct myelon_wait_for){.count = whom->count, .ids = g->name, .id_count = n};
+	return mye_whom_copy(o->flags & MYELON_LIVENESS_AS_RING ? &p->wait_for->list
+	                                                        : &o->required);
 }
 
-static struct mye_guard *guard_new(const struct myelon_liveness_opts *o, uint32_t entries)
+static struct mye_guard *guard_new(const struct myelon_liveness_opts *o, struct mye_whom *whom,
+                                   uint32_t entries)
 {
-	uint32_t names = o->required.prefix_count + o->required.id_count;
-	size_t suspects = (size_t)names + 1 + entries;
-	size_t bytes = sizeof(struct mye_guard) + suspects * sizeof(struct mye_suspect) +
-	               names * (sizeof(char *) + 2 * MYE_ID_BYTES);
+	uint32_t names = whom->list.id_count;
+	size_t bytes = sizeof(struct mye_guard) +
+	               ((size_t)names + 1 + entries) * sizeof(struct mye_suspect);
 	struct mye_guard *g = mye_handle_alloc(bytes);
 
 	if (!g)
 		return NULL;
 	g->bytes = bytes;
+	g->whom = whom;
+	g->names = names;
 	g->missing = (struct mye_suspect *)(void *)(g + 1);
 	g->entry = g->missing + names + 1;
-	g->name = (const char **)(void *)(g->missing + suspects);
-	copy_names(g, &o->required, (char(*)[2 * MYE_ID_BYTES])(void *)(g->name + names));
 	g->entries = entries;
 	g->round = 1; /* nobody was looked at in the last one */
 	g->on_failure = o->on_failure;
@@ -97,6 +109,7 @@ int myelon_producer_require(struct myelon_producer *hot, const struct myelon_liv
 {
 	struct mye_producer *p = mye_producer_of(hot);
 	struct myelon_liveness_opts opts;
+	struct mye_whom *whom;
 	struct mye_guard *g;
 	int rc;
 
@@ -104,12 +117,15 @@ int myelon_producer_require(struct myelon_producer *hot, const struct myelon_liv
 		return mye_opened_before_fork("require");
 	rc = mye_opts_read(&opts, sizeof(opts), OPTS_FIRST, user, "liveness options");
 	if (rc == 0)
-		rc = check(&opts, p->seg.header.max_consumers);
+		rc = check(&opts, p);
 	if (rc < 0)
 		return rc;
-	g = guard_new(&opts, p->seg.header.max_consumers);
-	if (!g)
+	whom = whom_of(p, &opts);
+	g = whom ? guard_new(&opts, whom, p->seg.header.max_consumers) : NULL;
+	if (!g) {
+		mye_whom_free(whom);
 		return -ENOMEM;
+	}
 	mye_guard_close(p);
 	p->guard = g;
 	return 0;
@@ -125,6 +141,7 @@ void mye_guard_close(struct mye_producer *p)
 	if (!g)
 		return;
 	mye_guard_unwatch(g);
+	mye_whom_free(g->whom);
 	mye_handle_free(g, g->bytes);
 }
 
@@ -139,6 +156,8 @@ const char *myelon_cause_name(enum myelon_cause cause)
 		return "dead";
 	case MYELON_CAUSE_STALLED:
 		return "stalled";
+	case MYELON_CAUSE_DYING:
+		return "dying";
 	}
 	return NULL;
 }
@@ -177,6 +196,7 @@ static int code_of(enum myelon_cause cause)
 {
 	switch (cause) {
 	case MYELON_CAUSE_DEAD:
+	case MYELON_CAUSE_DYING:
 		return -EOWNERDEAD;
 	case MYELON_CAUSE_MISSING:
 		return -ENOENT;
@@ -216,6 +236,10 @@ int mye_guard_judge(struct mye_producer *p, struct mye_guard *g, struct mye_susp
 	}
 	if (g->on_failure == MYELON_ON_FAILURE_LOG || now - s->opened_ns < g->grace_ns)
 		return 0;
+	/* Not proved: its lock is held. Anybody can write into a lease, so alone it counts no sooner than
+	   a cursor that does not move. */
+	if (cause == MYELON_CAUSE_DYING && now - s->since_ns < g->progress_ns)
+		return 0;
 	g->failure = f;
 	g->failed = code_of(cause);
 	p->managed_open = false;
@@ -231,7 +255,7 @@ static int start_failed(struct mye_producer *p, struct mye_guard *g)
 	                           .last_seq = -1,
 	                           .stalled_ns = g->startup_ns};
 
-	mye_wait_for_first_missing(p, &g->required, f.id, sizeof(f.id));
+	mye_wait_for_first_missing(p, &g->whom->list, f.id, sizeof(f.id));
 	if (g->on_failure == MYELON_ON_FAILURE_LOG) {
 		g->startup_end = INT64_MAX;
 		mye_guard_alert(p, g, &f);
@@ -252,7 +276,7 @@ static int start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 		g->failure = (struct myelon_failure){0};
 	}
 	do {
-		rc = mye_wait_for(p, &g->required,
+		rc = mye_wait_for(p, &g->whom->list,
 		                  deadline < g->startup_end ? deadline : g->startup_end);
 		if ((rc != -EAGAIN && rc != -ETIMEDOUT) || mye_now() < g->startup_end)
 			break;
@@ -268,6 +292,7 @@ static int start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 
 int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline)
 {
+	g->planned_ns = 0;
 	return g->started ? 0 : start(p, g, deadline);
 }
 

@@ -20,20 +20,22 @@ struct mye_suspect {
 	int64_t since_ns;  /* when that was */
 	int64_t opened_ns; /* its alert window; 0: none is open */
 	bool dead;         /* by the last look */
-	bool dying;        /* its process ended, its lock was not free yet */
+	bool dying;        /* by the last look: it ended, and its lock was not free yet */
 	bool known;        /* who is what it wrote of itself */
-	bool unseen;       /* that process cannot be watched */
-	bool in_loop;
+	bool ended;        /* that process, as its pidfd said */
+	bool tried;        /* to have a pidfd of it */
+	bool in_loop;      /* the pidfd */
+	bool leased;       /* its lease word is in the loop */
 	int pidfd;
+	uint32_t lease; /* that word's value when it was last watched */
 	int64_t retry_ns;
-	int64_t retry_at;
 	struct mye_identity who;
 	char id[MYE_ID_BYTES];
 };
 
 struct mye_guard {
 	size_t bytes; /* of this allocation, with all that follows */
-	struct myelon_wait_for required;
+	struct mye_whom *whom; /* who is required (coordination.h) */
 	uint32_t on_failure;
 	int64_t startup_ns, progress_ns, check_ns, grace_ns;
 	myelon_alert_fn hook;
@@ -42,20 +44,21 @@ struct mye_guard {
 	int64_t startup_end; /* 0: the start has not begun */
 	int failed;          /* what every managed call returns; 0: none */
 	struct myelon_failure failure;
-	uint64_t round;        /* looks so far */
+	uint64_t round;     /* looks so far */
+	int64_t looked_ns;  /* when the last one was */
+	int64_t planned_ns; /* when the next one is due at the latest; 0: this call made none yet */
 	uint64_t generation;   /* join generation of the last one */
 	int64_t look_at;       /* next look while spinning */
 	int64_t wake_at;       /* latest end of the next sleep */
 	struct mye_loop *loop; /* NULL until a sleep lasts */
 	bool no_loop;          /* it cannot be had */
-	uint32_t names;        /* required by name */
+	uint32_t names;        /* required by id */
 	uint32_t entries;
-	const char **name;
 	struct mye_suspect *missing; /* one per name, and one for the count */
 	struct mye_suspect *entry;   /* one per table entry */
 };
 
-/* Before a managed claim: the start, if it was not yet. @return 0 or what the call returns. */
+/* First thing in a managed claim: the start, if it was not yet. @return 0 or what the call returns. */
 int mye_guard_start(struct mye_producer *p, struct mye_guard *g, int64_t deadline);
 
 /* Before plain claims that are part of a managed call, behind which p->as_managed is reset. @return 0, the
@@ -69,13 +72,18 @@ int mye_guard_enter(struct mye_producer *p);
 int mye_guard_look(struct mye_producer *p, struct mye_guard *g, int64_t need, int64_t now,
                    bool parking);
 
+/* While spinning: does a lease say of one of those who were in the way that it is dying? A few loads. */
+bool mye_guard_marked(const struct mye_producer *p, const struct mye_guard *g);
+
 /* One alert, or the failure after it. @return look's: 0, or the failure. */
 int mye_guard_judge(struct mye_producer *p, struct mye_guard *g, struct mye_suspect *s,
                     enum myelon_cause cause, int64_t now);
 void mye_guard_alert(struct mye_producer *p, const struct mye_guard *g,
                      const struct myelon_failure *alert);
 
-/* The sleep of a parked producer, on the space bell and the suspects' processes. */
+/* Who is in entry @p index now? What was found of another one before is forgotten. */
+void mye_guard_meet(struct mye_producer *p, struct mye_guard *g, uint32_t index);
+/* The sleep of a parked producer, on the space bell and the suspects' processes and leases. */
 void mye_guard_watch(struct mye_producer *p, struct mye_guard *g, uint32_t index);
 void mye_guard_listen(struct mye_guard *g);
 int mye_guard_park(struct mye_producer *p, struct mye_guard *g, uint32_t bell, int64_t until);

@@ -1,32 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The sleep of a blocked producer that watches: on the space bell, and on pidfds of those who are in the
- * way, in one loop. The end of a process only says that its lock is to be asked for now. Who has no pidfd
- * here (another pid namespace, none in the kernel) is asked for every check_ns.
+ * The sleep of a blocked producer that watches: on the space bell, and of those who are in the way on
+ * their leases and on pidfds, in one loop. The mark in a lease comes first, before the process has given
+ * back its memory, from any pid namespace, and at exec; the pidfd when its lock is free. Both only say
+ * that the lock is to be asked for now. Who has neither (another pid namespace and no lease) is asked for
+ * every check_ns.
  *
- * A descriptor stays open, and in the loop, until its consumer is another process.
+ * A descriptor stays open, and in the loop, until its consumer is another process; a lease until it is
+ * marked or given back.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "base/handle.h"
+#include "liveness/lease.h"
 #include "ring/guard.h"
 #include "sys/sys.h"
 
-#define TAG_BELL 0
-#define TAG_ENTRY 1 /* + index */
+#define TAG_BELL 0ull
+#define TAG_PROCESS(i) (1ull + 2ull * (i))
+#define TAG_LEASE(i) (2ull + 2ull * (i))
 #define EVENTS 8
 
-static void forget(struct mye_guard *g, uint32_t index)
+static void forget_process(struct mye_guard *g, uint32_t index)
 {
 	struct mye_suspect *s = &g->entry[index];
 
 	if (!s->in_loop)
 		return;
-	mye_loop_remove(g->loop, TAG_ENTRY + index);
+	mye_loop_remove(g->loop, TAG_PROCESS(index));
 	mye_fork_close(s->pidfd);
 	s->in_loop = false;
+}
+
+static void forget_lease(struct mye_guard *g, uint32_t index)
+{
+	if (g->entry[index].leased)
+		mye_loop_remove(g->loop, TAG_LEASE(index));
+	g->entry[index].leased = false;
 }
 
 static bool loop_ready(struct mye_producer *p, struct mye_guard *g)
@@ -49,38 +61,77 @@ static bool loop_ready(struct mye_producer *p, struct mye_guard *g)
 	return g->loop != NULL;
 }
 
-void mye_guard_watch(struct mye_producer *p, struct mye_guard *g, uint32_t index)
+void mye_guard_meet(struct mye_producer *p, struct mye_guard *g, uint32_t index)
 {
 	struct mye_suspect *s = &g->entry[index];
 	struct mye_identity who;
-	int fd;
 
 	mye_identity_read(&who, &p->seg.entries[index].about.who);
 	if (s->known && mye_identity_same(&s->who, &who))
 		return;
-	forget(g, index);
+	forget_process(g, index);
 	s->known = true;
 	s->who = who;
-	s->dying = s->unseen = false;
+	s->ended = s->tried = false;
 	s->retry_ns = 0;
-	fd = loop_ready(p, g) ? mye_fork_open_pidfd(&who) : -ENOTSUP;
-	s->dying = fd == -ESRCH;
-	s->unseen = fd < 0 && fd != -ESRCH;
+}
+
+/* A word nobody owns, or a marked one, is not slept on. */
+static void watch_lease(struct mye_producer *p, struct mye_guard *g, uint32_t index)
+{
+	struct mye_suspect *s = &g->entry[index];
+	unsigned int at = MYE_LEASE_ENTRY(index);
+
+	s->lease = mye_lease_watch(&p->seg, at);
+	if (mye_lease_state_of(s->lease) != MYE_LEASE_HELD || !loop_ready(p, g))
+		forget_lease(g, index);
+	else if (!s->leased)
+		s->leased = mye_loop_add_word(g->loop, &p->seg.shared->lease.lease[at],
+		                              TAG_LEASE(index)) == 0;
+}
+
+/* It is gone already, if it is still the one that is written there: that may be half written. */
+static void process_gone(struct mye_producer *p, struct mye_suspect *s, uint32_t index)
+{
+	struct mye_identity who;
+
+	mye_identity_read(&who, &p->seg.entries[index].about.who);
+	s->ended = mye_identity_same(&s->who, &who);
+	s->known = s->ended;
+}
+
+static void watch_process(struct mye_producer *p, struct mye_guard *g, uint32_t index)
+{
+	struct mye_suspect *s = &g->entry[index];
+	int fd;
+
+	s->tried = true;
+	fd = loop_ready(p, g) ? mye_fork_open_pidfd(&s->who) : -ENOTSUP;
+	if (fd == -ESRCH)
+		process_gone(p, s, index);
 	if (fd < 0)
 		return;
-	if (mye_loop_add_fd(g->loop, fd, EPOLLIN, TAG_ENTRY + index) < 0) {
+	if (mye_loop_add_fd(g->loop, fd, EPOLLIN, TAG_PROCESS(index)) < 0) {
 		mye_fork_close(fd);
-		s->unseen = true;
 		return;
 	}
 	s->pidfd = fd;
 	s->in_loop = true;
 }
 
+void mye_guard_watch(struct mye_producer *p, struct mye_guard *g, uint32_t index)
+{
+	watch_lease(p, g, index);
+	if (!g->entry[index].tried)
+		watch_process(p, g, index);
+}
+
 void mye_guard_unwatch(struct mye_guard *g)
 {
-	for (uint32_t i = 0; g->loop && i < g->entries; i++)
-		forget(g, i);
+	for (uint32_t i = 0; g->loop && i < g->entries; i++) {
+		forget_process(g, i);
+		forget_lease(g, i);
+	}
 	mye_loop_close(g->loop);
 	g->loop = NULL;
 }
@@ -94,18 +145,23 @@ void mye_guard_listen(struct mye_guard *g)
 /* The loop does not work any more: whoever it watched is asked for from now on. */
 static void give_up(struct mye_guard *g)
 {
-	for (uint32_t i = 0; i < g->entries; i++)
-		if (g->entry[i].in_loop)
-			g->entry[i].unseen = true;
 	mye_guard_unwatch(g);
 	g->no_loop = true;
 }
 
 static void process_ended(struct mye_guard *g, uint32_t index)
 {
-	forget(g, index);
-	g->entry[index].dying = true;
+	forget_process(g, index);
+	g->entry[index].ended = true;
 	g->entry[index].retry_ns = 0;
+}
+
+/* The kernel wakes one sleeper of a marked word: whoever returns wakes the others. */
+static void pass_on(struct mye_producer *p, const struct mye_guard *g)
+{
+	for (uint32_t i = 0; i < g->entries && i < MYE_LEASE_ENTRIES; i++)
+		if (g->entry[i].leased)
+			mye_lease_pass_on(&p->seg, MYE_LEASE_ENTRY(i), g->entry[i].lease);
 }
 
 /* As mye_futex_wait(). */
@@ -120,8 +176,8 @@ static int doze(void *ctx, const uint32_t *bell, uint32_t value, int64_t until)
 	if (n < 0)
 		give_up(g);
 	for (int i = 0; i < n; i++)
-		if (event[i].tag != TAG_BELL)
-			process_ended(g, (uint32_t)event[i].tag - TAG_ENTRY);
+		if (event[i].tag % 2)
+			process_ended(g, (uint32_t)(event[i].tag / 2));
 	if (n > 0)
 		return __atomic_load_n(bell, __ATOMIC_RELAXED) != value ? 0 : -EAGAIN;
 	return n == 0 && mye_now() >= until ? -ETIMEDOUT : -EAGAIN;
@@ -138,5 +194,6 @@ int mye_guard_park(struct mye_producer *p, struct mye_guard *g, uint32_t bell, i
 	}
 	rc = mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns, until);
 	p->waiter.doze = NULL;
+	pass_on(p, g);
 	return rc;
 }

@@ -218,15 +218,27 @@ static void admit(struct mye_handover_server *s, int fd)
 		drop_client(c);
 }
 
+/* Only with room for the descriptor that is to come, too: without it an offer would be refused for good. */
+static int let_in(const struct mye_handover_server *s)
+{
+	int spare, fd;
+
+	mye_fork_enter();
+	fd = spare = mye_event_open();
+	if (spare >= 0) {
+		fd = mye_fork_keep(mye_socket_accept(s->fd));
+		mye_close(spare);
+	}
+	mye_fork_leave();
+	return fd;
+}
+
 static void knocked(struct mye_task *t, uint32_t events)
 {
 	struct mye_handover_server *s = MYE_CONTAINER(t, struct mye_handover_server, task);
-	int fd;
+	int fd = let_in(s);
 
 	(void)events;
-	mye_fork_enter();
-	fd = mye_fork_keep(mye_socket_accept(s->fd));
-	mye_fork_leave();
 	if (fd >= 0) {
 		admit(s, fd);
 		return;

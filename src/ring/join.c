@@ -17,6 +17,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "liveness/lease.h"
 #include "ring/gate.h"
 #include "sys/sys.h"
 
@@ -131,8 +132,8 @@ static uint64_t enter(struct mye_segment *seg, struct mye_join *j, uint64_t word
 	return gen;
 }
 
-/* Steps 3 to 6, after the table lock was given back. */
-static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
+/* Steps 3 to 6, after the table lock was given back. @counted: who had this id before came to its end. */
+static int finish(struct mye_segment *seg, struct mye_join *j, bool known, bool counted)
 {
 	struct mye_entry *e = &seg->entries[j->index];
 	uint64_t word = MYE_STATE(j->generation, MYE_ENTRY_JOINING);
@@ -158,11 +159,6 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	/* Release: pairs with the producer's acquire load of cursors. */
 	__atomic_store_n(&e->hot.cursor, j->cursor, __ATOMIC_RELEASE);
 	__atomic_store_n(&e->slow.lost, j->lost, __ATOMIC_RELAXED);
-	/* Who came counts for the end of the hold, also if it has left again when that is looked at.
-	   After the start was chosen: the hold decides about it. */
-	if (!known)
-		/* Release: pairs with the acquire load in scan() (gate.c). */
-		__atomic_fetch_add(&seg->shared->join.joined, 1, __ATOMIC_RELEASE);
 	mye_point();
 	/* Release: pairs with whoever waits for us to be active; our id and cursor are written. */
 	if (!__atomic_compare_exchange_n(&e->slow.state, &word,
@@ -170,6 +166,12 @@ static int finish(struct mye_segment *seg, struct mye_join *j, bool known)
 	                                 __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		return mye_fail(-EBUSY, "ring %s: evicted while joining; attach again",
 		                seg->place.name);
+	mye_point();
+	/* Who came counts for the end of the hold, also if it has left again when that is looked at. Not
+	   before it is active: who dies as a joiner starts anew, and the hold decides where. */
+	if (!counted)
+		/* Release: pairs with the acquire load in scan() (gate.c). */
+		__atomic_fetch_add(&seg->shared->join.joined, 1, __ATOMIC_RELEASE);
 	mye_gating_changed(seg);
 	return 0;
 }
@@ -238,8 +240,14 @@ static uint64_t acknowledge(struct mye_segment *seg, uint32_t index, uint64_t wo
 static void describe_owner(struct mye_segment *seg, const struct mye_join *j)
 {
 	struct mye_entry *e = &seg->entries[j->index];
+	struct mye_identity me;
 
-	mye_identify(&e->about.who);
+	mye_identify(&me);
+	/* Before the identity: a producer must not find ours and think that the old mark is meant. */
+	mye_lease_clear(seg, MYE_LEASE_ENTRY(j->index));
+	mye_point();
+	mye_identity_write(&e->about.who, &me);
+	__atomic_store_n(&e->slow.attached_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.wait, j->wait, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.engine, MYELON_ENGINE_AUTO, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->slow.armed, 0, __ATOMIC_RELAXED);
@@ -263,7 +271,7 @@ int mye_join_ring(struct mye_segment *seg, struct mye_join *j)
 {
 	struct where at;
 	uint64_t word;
-	bool known;
+	bool known, counted;
 	int rc = table_lock(seg, j->deadline);
 
 	if (rc < 0)
@@ -285,12 +293,16 @@ int mye_join_ring(struct mye_segment *seg, struct mye_join *j)
 	if (rc < 0)
 		goto unlock;
 	known = MYE_STATE_OF(word) != MYE_ENTRY_FREE;
+	/* One that was active once has a place to resume from when it is no longer. */
+	counted = MYE_STATE_OF(word) == MYE_ENTRY_ACTIVE ||
+	          __atomic_load_n(&seg->entries[j->index].slow.resume_from, __ATOMIC_RELAXED) !=
+	                  MYE_NO_RESUME;
 	j->generation = enter(seg, j, word, at.ceiling);
 	mye_role_drop(seg, MYE_LOCK_TABLE(seg));
 	if (!j->generation)
 		return mye_fail(-EBUSY, "ring %s: evicted while joining; attach again",
 		                seg->place.name);
-	rc = finish(seg, j, known);
+	rc = finish(seg, j, known, counted);
 	if (rc < 0)
 		give_up(seg, j);
 	return rc;

@@ -23,6 +23,7 @@
 
 static void handle_drop(struct mye_observer *o)
 {
+	mye_peer_close(&o->peer);
 	mye_segment_leave(&o->seg);
 	mye_handle_free(o, sizeof(*o));
 }
@@ -209,7 +210,7 @@ static int64_t park(struct mye_observer *o, int64_t deadline)
 	__atomic_fetch_or(&sh->park.parked, MYE_PARKED_FUTEX, __ATOMIC_SEQ_CST);
 	mye_waiter_barrier(&o->waiter);
 	have = look(o);
-	if (have == 0 && (mye_peer_changed(&o->peer, &o->seg) || mye_peer_dying(lease)))
+	if (have == 0 && mye_peer_to_ask(&o->peer, &o->seg, lease))
 		have = verdict(o);
 	if (have)
 		return have;

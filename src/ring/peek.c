@@ -115,7 +115,7 @@ static int park(struct mye_consumer *c, int64_t deadline)
 	mye_point();
 	mye_waiter_barrier(&c->waiter);
 	rc = look(c);
-	if (rc == 0 && (mye_peer_changed(&c->peer, &c->seg) || mye_peer_dying(lease)))
+	if (rc == 0 && mye_peer_to_ask(&c->peer, &c->seg, lease))
 		rc = verdict(c);
 	if (rc)
 		return rc;

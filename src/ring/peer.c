@@ -8,6 +8,7 @@
 
 #define DYING_FIRST_NS 50000
 #define DYING_MAX_NS 20000000
+#define FIRST_PART_NS 20000000
 
 static uint64_t load_epoch(const struct mye_segment *seg)
 {
@@ -24,6 +25,11 @@ static uint32_t load_state(const struct mye_segment *seg)
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg)
 {
 	*peer = (struct mye_peer){.epoch = load_epoch(seg)};
+}
+
+void mye_peer_close(struct mye_peer *peer)
+{
+	mye_ending_close(&peer->ending);
 }
 
 bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg)
@@ -75,33 +81,89 @@ uint32_t mye_peer_lease(struct mye_segment *seg)
 	return mye_lease_watch(seg, MYE_LEASE_PRODUCER);
 }
 
-/* Dying takes as long as giving the memory back does. @return when to ask for the lock again. */
-static int64_t next_question(struct mye_peer *peer)
+int64_t mye_dying_pause(int64_t last)
 {
-	peer->dying_ns = peer->dying_ns ? 2 * peer->dying_ns : DYING_FIRST_NS;
-	if (peer->dying_ns > DYING_MAX_NS)
-		peer->dying_ns = DYING_MAX_NS;
-	return mye_now() + peer->dying_ns;
+	if (!last)
+		return DYING_FIRST_NS;
+	return 2 * last < DYING_MAX_NS ? 2 * last : DYING_MAX_NS;
+}
+
+static bool dying(const struct mye_peer *peer, uint32_t lease)
+{
+	return mye_lease_state_of(lease) == MYE_LEASE_DYING || peer->ended == peer->epoch;
+}
+
+bool mye_peer_to_ask(struct mye_peer *peer, const struct mye_segment *seg, uint32_t lease)
+{
+	return mye_peer_changed(peer, seg) || dying(peer, lease) || !peer->asked_ns;
+}
+
+/* Its process is to be watched from now on, if it can be. */
+static void watch(struct mye_peer *peer, const struct mye_segment *seg)
+{
+	struct mye_identity who;
+
+	if (peer->watched == peer->epoch &&
+	    (!peer->ending.ring || mye_ending_is_ours(&peer->ending)))
+		return;
+	mye_identity_read(&who, &seg->producer->identity);
+	if (mye_ending_open(&peer->ending, &who) == -ESRCH)
+		peer->ended = peer->epoch;
+	peer->watched = peer->epoch;
+}
+
+/* What the sleep is on beside the bell. @return when it is over in any case. */
+static int64_t choose_way(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
+                          uint32_t lease)
+{
+	if (dying(peer, lease)) {
+		peer->dying_ns = mye_dying_pause(peer->dying_ns);
+		return mye_now() + peer->dying_ns;
+	}
+	peer->dying_ns = 0;
+	if (mye_lease_state_of(lease) == MYE_LEASE_HELD) {
+		w->watched = &seg->shared->lease.lease[MYE_LEASE_PRODUCER];
+		w->watched_value = lease;
+		w->watched_own = false;
+		return MYELON_FOREVER;
+	}
+	if (peer->lasted != peer->epoch)
+		return mye_now() + FIRST_PART_NS;
+	if (peer->ending.ring) {
+		w->watched = mye_ending_word(&peer->ending);
+		w->watched_value = 0;
+		w->watched_own = true;
+	}
+	return MYELON_FOREVER;
+}
+
+/* What the sleep says of the producer. @p in_full: it lasted until the time that was chosen. */
+static void learn(struct mye_peer *peer, bool in_full)
+{
+	if (in_full)
+		peer->lasted = peer->epoch;
+	if (mye_ending_came(&peer->ending)) {
+		mye_ending_close(&peer->ending);
+		peer->ended = peer->epoch;
+	}
 }
 
 int mye_peer_park(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
                   uint32_t bell, uint32_t lease, int64_t deadline)
 {
 	struct mye_shared_page *sh = seg->shared;
-	bool watch = mye_lease_state_of(lease) == MYE_LEASE_HELD;
-	int64_t until = deadline;
+	bool leased = mye_lease_state_of(lease) == MYE_LEASE_HELD;
+	int64_t until;
 	int rc;
 
-	if (mye_peer_dying(lease))
-		until = next_question(peer);
-	else
-		peer->dying_ns = 0;
-	w->watched = watch ? &sh->lease.lease[MYE_LEASE_PRODUCER] : NULL;
-	w->watched_value = lease;
+	if (!leased && peer->lasted == peer->epoch && !dying(peer, lease))
+		watch(peer, seg);
+	until = choose_way(peer, w, seg, lease);
 	rc = mye_waiter_park(w, seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
 	                     until < deadline ? until : deadline);
 	w->watched = NULL;
-	if (watch)
+	if (leased)
 		mye_lease_pass_on(seg, MYE_LEASE_PRODUCER, lease);
+	learn(peer, rc == -ETIMEDOUT && until < deadline);
 	return rc;
 }

@@ -10,6 +10,7 @@
 #include "ring/ring.h"
 
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
+void mye_peer_close(struct mye_peer *peer);
 
 /* Cheap, without a system call: may there be a verdict? True if the producer closed or the epoch moved. */
 bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg);
@@ -29,16 +30,22 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
  */
 bool mye_peer_due(const struct mye_peer *peer);
 
+/* Dying takes as long as giving the memory back does. @return how long until the lock is asked for again,
+ * after a pause of @p last, 0: none. */
+int64_t mye_dying_pause(int64_t last);
+
 /*
- * A sleep that the producer's death ends, if it has a lease. lease: between the load of the bell and the
- * announcement. If that says dying, the lock is asked for before the sleep. park: as mye_waiter_park()
- * on the doorbell; short and shorter than @p deadline while the producer is dying.
+ * A sleep that the producer's death ends. lease: between the load of the bell and the announcement. With a lease
+ * it is on that word. Without, the first part of a sleep is on the bell alone; if it passes without news it
+ * was no moment of a stream, and from then on the end of the producer's process is a word, too (ending.h).
+ * Where neither is to be had the lock is asked for at each cap.
+ *
+ * to_ask: may it be dead, and the lock is to be asked for before the sleep: it is dying by either word, or was never
+ * asked for. park: as mye_waiter_park() on the doorbell; short, and shorter than @p deadline, while the producer
+ * is dying.
  */
 uint32_t mye_peer_lease(struct mye_segment *seg);
-static inline bool mye_peer_dying(uint32_t lease)
-{
-	return mye_lease_state_of(lease) == MYE_LEASE_DYING;
-}
+bool mye_peer_to_ask(struct mye_peer *peer, const struct mye_segment *seg, uint32_t lease);
 int mye_peer_park(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
                   uint32_t bell, uint32_t lease, int64_t deadline);
 

@@ -59,6 +59,7 @@ static void lease_release(struct mye_producer *p)
 static void handle_drop(struct mye_producer *p)
 {
 	mye_guard_close(p);
+	mye_whom_free(p->wait_for);
 	lease_release(p);
 	mye_segment_leave(&p->seg);
 	mye_handle_free(p, p->bytes);
@@ -98,18 +99,26 @@ static void arm(struct mye_producer *p, uint32_t wait, uint32_t flags)
 	p->magic = MYE_PRODUCER_MAGIC;
 }
 
-static int wait_for_timeout(struct mye_producer *p, const struct myelon_wait_for *whom, int64_t ns)
+static int remember_wait_for(struct mye_producer *p, const struct myelon_wait_for *whom)
+{
+	if (mye_wait_for_empty(whom))
+		return 0;
+	p->wait_for = mye_whom_copy(whom);
+	return p->wait_for ? 0 : -ENOMEM;
+}
+
+static int wait_for_timeout(struct mye_producer *p, int64_t ns)
 {
 	int64_t deadline = MYELON_FOREVER;
 	int rc;
 
-	if (mye_wait_for_empty(whom))
+	if (!p->wait_for)
 		return 0;
 	if (ns == 0)
 		ns = MYE_WAIT_FOR_DEFAULT_NS;
 	if (ns != MYELON_FOREVER)
 		deadline = myelon_deadline_after(ns);
-	rc = mye_wait_for(p, whom, deadline);
+	rc = mye_wait_for(p, &p->wait_for->list, deadline);
 	if (rc == 0 && !p->hold_by_count)
 		mye_gate_end_hold(p);
 	return rc;
@@ -123,7 +132,9 @@ static int make(struct myelon_producer **out, const char *name, const struct mye
 
 	if (!p)
 		return -ENOMEM;
-	rc = mye_segment_build(&p->seg, name, opts, kind, fence);
+	rc = remember_wait_for(p, &opts->wait_for);
+	if (rc == 0)
+		rc = mye_segment_build(&p->seg, name, opts, kind, fence);
 	if (rc < 0)
 		goto fail;
 	arm(p, opts->wait, opts->flags);
@@ -132,7 +143,7 @@ static int make(struct myelon_producer **out, const char *name, const struct mye
 	rc = mye_segment_publish(&p->seg);
 	if (rc < 0)
 		goto fail;
-	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	rc = wait_for_timeout(p, opts->wait_timeout_ns);
 	if (rc < 0) {
 		myelon_producer_close(&p->hot);
 		return rc;
@@ -190,6 +201,7 @@ static int repair(struct mye_producer *p)
 			p->seg.place.name, (long long)published, (long long)ceiling);
 	__atomic_store_n(&page->space.space_target, INT64_MAX, __ATOMIC_RELAXED);
 	__atomic_store_n(&page->slow.parked, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&page->report.blocked_ns, 0, __ATOMIC_RELAXED);
 	for (int i = 0; i < MYE_FRAME_MARKS; i++)
 		if (__atomic_load_n(&page->frame_marks[i], __ATOMIC_RELAXED) > published)
 			__atomic_store_n(&page->frame_marks[i], -1, __ATOMIC_RELAXED);
@@ -204,10 +216,16 @@ static int repair(struct mye_producer *p)
 static void announce_takeover(struct mye_producer *p)
 {
 	struct mye_producer_page *page = p->seg.producer;
+	struct mye_identity own;
 
-	mye_identify(&page->identity);
+	mye_identify(&own);
+	mye_identity_write(&page->identity, &own);
+	__atomic_store_n(&page->report.since_ns, mye_realtime(), __ATOMIC_RELAXED);
 	__atomic_store_n(&page->slow.wait, p->waiter.strategy, __ATOMIC_RELAXED);
 	mye_point();
+	/* Before the epoch: who looks once for each, finds the lease that belongs to it. */
+	mye_lease_clear(&p->seg, MYE_LEASE_PRODUCER);
+	lease_take(p);
 	/* Release: pairs with the acquire load of the state in consumers. Before the epoch: a reader
 	   must not find the new epoch with the old "closed". */
 	__atomic_store_n(&page->slow.state, MYE_PRODUCER_OPEN, __ATOMIC_RELEASE);
@@ -215,11 +233,21 @@ static void announce_takeover(struct mye_producer *p)
 	/* Release: pairs with the acquire load of the epoch in consumers (peer.c). */
 	__atomic_store_n(&page->slow.epoch, page->slow.epoch + 1, __ATOMIC_RELEASE);
 	mye_point();
-	mye_lease_clear(&p->seg, MYE_LEASE_PRODUCER);
-	lease_take(p);
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
 	mye_ring_bell(&p->seg.shared->space.bell, &p->seg.shared->space.wake_ns);
+	mye_peers_changed(&p->seg);
+}
+
+/* @p page is ours, and final. */
+static void say_closed(struct mye_producer_page *page)
+{
+	/* First: who finds the next epoch already is told by it how this one ended. */
+	__atomic_store_n(&page->hot.closed_epoch, (uint32_t)page->slow.epoch, __ATOMIC_RELAXED);
+	mye_point();
+	/* Release: pairs with the acquire load of the state in consumers; published is final. */
+	__atomic_store_n(&page->slow.state, MYE_PRODUCER_CLOSED, __ATOMIC_RELEASE);
+	mye_point();
 }
 
 /* A takeover that failed leaves the ring as it was: still dead, or still closed; never removed by us. */
@@ -230,13 +258,12 @@ static void give_back(struct mye_producer *p, bool closed)
 	p->hot.end = p->hot.claimed = p->hot.next;
 	p->magic = 0;
 	if (closed)
-		/* Release: pairs with the acquire load of the state in consumers. */
-		__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED,
-		                 __ATOMIC_RELEASE);
+		say_closed(p->seg.producer);
 	mye_adoption_close(p);
 	lease_release(p);
 	mye_role_drop(&p->seg, MYE_LOCK_PRODUCER);
 	mye_ring_bell(&sh->bell.doorbell, &sh->bell.wake_ns);
+	mye_peers_changed(&p->seg);
 	handle_drop(p);
 }
 
@@ -258,7 +285,9 @@ static int take_over(struct myelon_producer **out, const char *name,
 
 	if (!p)
 		return -ENOMEM;
-	rc = mye_segment_attach(&p->seg, name, &want);
+	rc = remember_wait_for(p, &opts->wait_for);
+	if (rc == 0)
+		rc = mye_segment_attach(&p->seg, name, &want);
 	if (rc == 0)
 		rc = repair(p);
 	if (rc < 0) {
@@ -269,7 +298,7 @@ static int take_over(struct myelon_producer **out, const char *name,
 	p->hold_by_count = true;
 	closed = p->seg.producer->slow.state == MYE_PRODUCER_CLOSED;
 	announce_takeover(p);
-	rc = wait_for_timeout(p, &opts->wait_for, opts->wait_timeout_ns);
+	rc = wait_for_timeout(p, opts->wait_timeout_ns);
 	if (rc < 0) {
 		give_back(p, closed);
 		return rc;
@@ -325,11 +354,10 @@ void myelon_producer_close(struct myelon_producer *hot)
 	hot->managed_end = 0;
 	p->magic = 0;
 	mye_point();
-	/* Release: pairs with the acquire load of the state in consumers; published is final. */
-	__atomic_store_n(&p->seg.producer->slow.state, MYE_PRODUCER_CLOSED, __ATOMIC_RELEASE);
-	mye_point();
+	say_closed(p->seg.producer);
 	__atomic_store_n(&p->seg.shared->park.parked, 0, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&p->seg.shared->bell.doorbell, &p->seg.shared->bell.wake_ns);
+	mye_peers_changed(&p->seg);
 	mye_adoption_close(p);
 	handle_drop(p);
 }

@@ -37,6 +37,14 @@ void mye_gating_changed(const struct mye_segment *seg)
 	__atomic_fetch_add(&seg->shared->join.generation, 1, __ATOMIC_SEQ_CST);
 	mye_ring_bell(&seg->shared->space.bell, &seg->shared->space.wake_ns);
 	mye_point();
+	mye_peers_changed(seg);
+}
+
+void mye_peers_changed(const struct mye_segment *seg)
+{
+	/* Release: pairs with the acquire load of who looks (peers_look.c). */
+	__atomic_fetch_add(&seg->shared->space.peers, 1, __ATOMIC_RELEASE);
+	mye_futex_wake_all(&seg->shared->space.peers);
 }
 
 static int64_t published(const struct mye_segment *seg)

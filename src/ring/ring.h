@@ -10,6 +10,7 @@
 #include <myelon/observer.h>
 #include <myelon/producer.h>
 
+#include "liveness/ending.h"
 #include "segment/segment.h"
 #include "wait/waiter.h"
 
@@ -56,6 +57,16 @@ static inline void mye_member_leave(struct mye_member *m)
 		m->leave(m);
 }
 
+/* What tools see of a wait for consumers (blocked.h). */
+struct mye_blocked {
+	bool shown;      /* it is in the producer page */
+	uint64_t ns;     /* since when, CLOCK_REALTIME; 0: the last wait got what it wanted */
+	int64_t next;    /* hot.next of that wait */
+	int64_t left_ns; /* when it was given up */
+};
+struct mye_whom;
+struct mye_guard;
+
 struct mye_producer {
 	struct myelon_producer hot;
 	uint32_t magic;
@@ -71,9 +82,11 @@ struct mye_producer {
 	uint32_t exact_episodes; /* blocked episodes that ask for the exact need at once */
 	uint32_t soft_more;      /* how much more than that the others ask for */
 	uint32_t soft_reached;   /* how often in a row that was reached in time */
-	uint32_t in_call;        /* debug builds: thread inside a slow path */
-	bool leased;             /* the lease is ours */
+	struct mye_blocked blocked;
+	uint32_t in_call; /* debug builds: thread inside a slow path */
+	bool leased;      /* the lease is ours */
 	uint64_t alerts;
+	struct mye_whom *wait_for;     /* whom it was made to wait for; NULL: nobody */
 	struct mye_guard *guard;       /* NULL: nobody is required (guard.h) */
 	bool managed_open;             /* managed claims may use the room there is */
 	bool as_managed;               /* plain claims made now are part of a managed call */
@@ -87,6 +100,11 @@ struct mye_peer {
 	int verdict;      /* -EPIPE or -EOWNERDEAD once found for this epoch, else 0 */
 	int64_t asked_ns; /* when its lock was last asked for */
 	int64_t dying_ns; /* how long to sleep until it is asked for again, when it is dying; 0: it is not */
+	/* The end of its process, for who sleeps without a lease. */
+	struct mye_ending ending;
+	uint64_t lasted;  /* epoch in which a sleep lasted; 0: none */
+	uint64_t watched; /* epoch whose producer is watched, or cannot be; 0: none */
+	uint64_t ended;   /* epoch whose producer's process has ended; 0: none */
 };
 
 struct mye_descriptor;
@@ -109,6 +127,7 @@ struct mye_consumer {
 	struct mye_peer peer;
 	uint64_t lost;
 	uint64_t alerts;
+	bool leased;                       /* the lease of our entry is ours */
 	struct mye_descriptor *descriptor; /* NULL: it has none (descriptor.c) */
 	struct mye_member *member;
 	char id[MYE_ID_BYTES];

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "ring/blocked.h"
 #include "ring/gate.h"
 #include "ring/guard.h"
 #include "sys/sys.h"
@@ -31,7 +32,7 @@ struct room {
 	int64_t soft_end; /* until when more than the need is asked for; 0: not decided */
 	bool exact;
 	struct mye_guard *guard; /* watches who is in the way; may be NULL */
-	bool looked;             /* it has, in this episode */
+	bool watching;           /* it does, in this episode */
 };
 
 static bool satisfied(struct mye_producer *p, const struct room *r, bool whole)
@@ -101,7 +102,7 @@ static bool reached(struct mye_producer *p, const struct room *r)
 /* Those who are watched are not all who may be in the way. */
 static bool others_came(const struct mye_producer *p, const struct room *r)
 {
-	return r->guard && r->looked && p->gate.generation != r->guard->generation;
+	return r->guard && r->watching && p->gate.generation != r->guard->generation;
 }
 
 /* @p until: in, out: when the sleep ends at the latest. @return as mye_waiter_park(). */
@@ -111,10 +112,10 @@ static int sleep_until(struct mye_producer *p, struct room *r, uint32_t bell, in
 	int64_t most = INT64_MAX;
 
 	if (r->guard)
-		most = r->looked ? r->guard->wake_at : mye_now() + UNWATCHED_NS;
+		most = r->watching ? r->guard->wake_at : mye_now() + UNWATCHED_NS;
 	if (most < *until)
 		*until = most;
-	if (r->guard && r->looked)
+	if (r->guard && r->watching)
 		return mye_guard_park(p, r->guard, bell, *until);
 	return mye_waiter_park(&p->waiter, &p->seg, &sh->space.bell, bell, &sh->space.wake_ns,
 	                       *until);
@@ -188,11 +189,21 @@ static int look(struct mye_producer *p, struct room *r, enum mye_step step,
 	bool parked = step == MYE_STEP_PARK;
 	int64_t now = parked ? mye_now() : e->now_ns;
 
-	/* At its first step an episode has not read the clock. */
-	if (!r->guard || (!parked && (!now || now < r->guard->look_at)))
+	if (!r->guard)
 		return 0;
-	r->looked = true;
+	/* At its first step an episode has not read the clock. */
+	if (!parked && (!now || now < r->guard->look_at)) {
+		if (!mye_guard_marked(p, r->guard))
+			return 0;
+		now = mye_now();
+	}
+	r->watching |= parked;
 	return mye_guard_look(p, r->guard, r->need, now, parked);
+}
+
+static int64_t waited(const struct mye_episode *e)
+{
+	return e->begun_ns ? e->now_ns - e->begun_ns : 0;
 }
 
 static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
@@ -207,9 +218,12 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		r->exact = true;
 	}
 	mye_episode_begin(&e, deadline);
+	mye_blocked_again(p, r->need);
 	for (;;) {
 		enum mye_step step = mye_episode_step(w, &e, &p->seg);
 
+		if (step == MYE_STEP_PARK || step == MYE_STEP_ASK)
+			mye_blocked_show(p, r->need, waited(&e));
 		if (step == MYE_STEP_TIMEOUT)
 			rc = satisfied(p, r, true) ? 1 : -ETIMEDOUT;
 		else if (step == MYE_STEP_EINTR && (p->flags & MYELON_F_EINTR))
@@ -226,6 +240,7 @@ static int wait_for(struct mye_producer *p, struct room *r, int64_t deadline)
 		if (rc)
 			break;
 	}
+	mye_blocked_end(p, rc > 0, waited(&e));
 	mye_episode_end(w, &e, rc > 0 ? (uint64_t)(p->hot.end - p->hot.next) : 0);
 	return rc > 0 ? 0 : rc;
 }

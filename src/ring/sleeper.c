@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "ring/blocked.h"
 #include "ring/gate.h"
 #include "ring/peer.h"
 #include "sys/sys.h"
@@ -62,11 +63,13 @@ void mye_producer_announce(struct mye_producer *p, uint32_t n)
 	mye_point();
 	__atomic_store_n(target, need, __ATOMIC_RELAXED);
 	mye_point();
+	mye_blocked_show(p, need, 0);
 }
 
 void mye_producer_withdraw(struct mye_producer *p)
 {
 	__atomic_store_n(&p->seg.producer->space.space_target, INT64_MAX, __ATOMIC_RELAXED);
+	mye_blocked_end(p, true, 0);
 }
 
 bool mye_sleepers_barrier(bool full_only)

@@ -13,14 +13,24 @@
 /* Outcome of one try that is not an error. */
 #define AGAIN 1 /* the name changed under us: look again at once */
 
+static bool only_looks(const struct mye_segment *seg)
+{
+	return seg->role == MYE_ROLE_OBSERVER || seg->role == MYE_ROLE_WATCHER;
+}
+
+static bool wants_data(const struct mye_segment *seg)
+{
+	return seg->role != MYE_ROLE_OPERATOR && seg->role != MYE_ROLE_WATCHER;
+}
+
 static int open_control(struct mye_segment *seg)
 {
 	struct stat st;
 	int fd = mye_control_open_file(seg->dir_fd, &seg->place, true, &st);
 
 	seg->writable = fd >= 0;
-	/* An observer needs no more than to read. */
-	if (seg->role == MYE_ROLE_OBSERVER && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
+	/* They need no more than to read. */
+	if (only_looks(seg) && (fd == -EACCES || fd == -EPERM || fd == -EROFS))
 		fd = mye_control_open_file(seg->dir_fd, &seg->place, false, &st);
 	if (fd < 0)
 		return fd;
@@ -98,6 +108,11 @@ static int take_producer(struct mye_segment *seg)
 	mye_read_at(seg->control_fd, &who, sizeof(who),
 	            mye_producer_offset(&seg->header) +
 	                    offsetof(struct mye_producer_page, identity));
+	if (mye_role_orphaned(&who))
+		return mye_fail(-EBUSY,
+		                "ring '%s': its producer, pid %u, has ended, but its lock is "
+		                "held: " MYE_ORPHANED,
+		                seg->place.name, who.pid);
 	return mye_fail(-EBUSY, "ring '%s' has a living producer, pid %u: close or kill it first",
 	                seg->place.name, who.pid);
 }
@@ -136,13 +151,13 @@ static int try_once(struct mye_segment *seg, const struct mye_attach *want)
 		rc = validate(seg, path);
 	if (rc == 0)
 		rc = check_demands(seg, want);
-	if (rc == 0 && seg->role != MYE_ROLE_OPERATOR)
+	if (rc == 0 && wants_data(seg))
 		rc = mye_memfd_demand(seg, want);
 	if (rc == 0 && seg->role == MYE_ROLE_PRODUCER)
 		rc = take_producer(seg);
 	if (rc == 0)
 		rc = mye_control_map(seg);
-	if (rc == 0 && seg->role != MYE_ROLE_OPERATOR)
+	if (rc == 0 && wants_data(seg))
 		rc = open_data(seg, want);
 	/* The only "no such name" is that of the control file. */
 	return rc == -ENOENT ? -EPROTO : rc;
@@ -229,7 +244,7 @@ int mye_segment_attach(struct mye_segment *seg, const char *name, const struct m
 		return rc;
 	}
 	/* A forgotten monitor must not keep a ring from being removed. */
-	if (seg->role == MYE_ROLE_OBSERVER) {
+	if (only_looks(seg)) {
 		mye_segment_let_go(seg);
 		seg->joined = false;
 	}

@@ -257,6 +257,7 @@ static void fill_words(struct mye_segment *seg, const struct myelon_ring_opts *o
 	p->slow.state = MYE_PRODUCER_OPEN;
 	p->slow.wait = o->wait;
 	mye_identify(&p->identity);
+	p->report.since_ns = mye_realtime();
 	for (int i = 0; i < MYE_FRAME_MARKS; i++)
 		p->frame_marks[i] = -1;
 	for (uint32_t i = 0; i <= seg->header.max_consumers; i++) {

@@ -7,6 +7,8 @@
 #include "segment/control.h"
 #include "segment/data.h"
 
+#define TRIES 3 /* to find a state and its lock as they were at one time */
+
 static int64_t load_published(const struct mye_segment *seg)
 {
 	/* Acquire: pairs with the release store of publish; cursors loaded later are as new. */
@@ -33,11 +35,25 @@ static bool gating(uint64_t state)
 	return MYE_STATE_OF(state) == MYE_ENTRY_JOINING || MYE_STATE_OF(state) == MYE_ENTRY_ACTIVE;
 }
 
+/*
+ * A word as it is in the file, after its lock was found free: what we look at may be a copy from before
+ * its owner left in order. @return false: it cannot be read.
+ */
+static bool read_again(const struct mye_segment *seg, void *word, size_t bytes, uint64_t offset)
+{
+	return mye_read_at(seg->control_fd, word, bytes, offset) == (ssize_t)bytes;
+}
+
 static uint32_t producer_state(const struct mye_segment *seg)
 {
+	uint32_t state = __atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED);
+
 	if (seg->role == MYE_ROLE_PRODUCER || mye_role_held(seg, MYE_LOCK_PRODUCER) == 1)
 		return MYELON_PEER_ALIVE;
-	switch (__atomic_load_n(&seg->producer->slow.state, __ATOMIC_RELAXED)) {
+	read_again(seg, &state, sizeof(state),
+	           mye_producer_offset(&seg->header) +
+	                   offsetof(struct mye_producer_page, slow.state));
+	switch (state) {
 	case MYE_PRODUCER_OPEN:
 		return MYELON_PEER_DEAD;
 	case MYE_PRODUCER_CLOSED:
@@ -47,32 +63,109 @@ static uint32_t producer_state(const struct mye_segment *seg)
 	}
 }
 
-static void describe_words(const struct mye_segment *seg, struct myelon_ring_info *info)
+/* A time that was written down: 0 if it cannot be, before the ring was made or after now. */
+static uint64_t load_time(const struct mye_segment *seg, const uint64_t *word)
+{
+	uint64_t ns = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	return ns >= seg->header.created_ns && ns <= mye_realtime() ? ns : 0;
+}
+
+/* Since when the producer waits, 0: it does not; and for which cursor. */
+static uint64_t load_blocked(const struct mye_segment *seg, int64_t published, int64_t *need)
 {
 	const struct mye_producer_page *p = seg->producer;
+	uint64_t since = load_time(seg, &p->report.blocked_ns);
+	int64_t cursor = __atomic_load_n(&p->report.blocked_need, __ATOMIC_RELAXED);
+
+	*need = cursor < -1 ? -1 : cursor > published ? published : cursor;
+	/* A producer that was killed while it waited leaves the word behind. */
+	return since && producer_state(seg) == MYELON_PEER_ALIVE ? since : 0;
+}
+
+/*
+ * A lock that nobody else holds may be this handle's own: then it was this process that wrote the
+ * entry.
+ */
+static bool own_entry(const struct mye_segment *seg, const struct mye_entry *e)
+{
+	struct mye_identity who;
+
+	if (seg->role != MYE_ROLE_CONSUMER || e->about.who.pid != mye_pid())
+		return false;
+	mye_identify(&who);
+	return e->about.who.start_ticks == who.start_ticks && e->about.who.pidns == who.pidns;
+}
+
+/* Does its owner live? @state: in, out: as it was when that was asked. */
+static bool entry_held(const struct mye_segment *seg, uint32_t index, uint64_t *state)
+{
+	for (int i = 0; i < TRIES; i++) {
+		uint64_t before = *state;
+
+		if (mye_role_held(seg, MYE_LOCK_ENTRY(index)) == 1 ||
+		    own_entry(seg, &seg->entries[index]))
+			return true;
+		/* Who leaves says so first and then gives up the lock. */
+		if (!read_again(seg, state, sizeof(*state),
+		                mye_entry_offset(&seg->header, index) +
+		                        offsetof(struct mye_entry, slow.state)) ||
+		    *state == before)
+			break;
+	}
+	return false;
+}
+
+/* Who gates. @return the lowest cursor, INT64_MAX: nobody does. */
+static int64_t describe_gating(const struct mye_segment *seg, struct myelon_ring_info *info)
+{
 	const struct mye_entry *hold = &seg->entries[MYE_HOLD_INDEX(seg)];
 	int64_t minimum = INT64_MAX, cursor;
-	uint64_t joined;
-	uint32_t need;
 
-	info->published = load_published(seg);
 	for (uint32_t i = 0; i <= seg->header.max_consumers; i++) {
 		const struct mye_entry *e = &seg->entries[i];
 		uint64_t state = load_state(e);
 
 		if (!gating(state) && !(e == hold && MYE_STATE_OF(state) == MYE_ENTRY_HOLD))
 			continue;
-		info->consumers += e != hold;
+		if (e != hold) {
+			if (!entry_held(seg, i, &state))
+				info->dead_consumers += gating(state);
+			if (!gating(state))
+				continue;
+			info->consumers++;
+		}
 		cursor = load_cursor(e, info->published);
 		minimum = cursor < minimum ? cursor : minimum;
 	}
+	return minimum;
+}
+
+static void describe_words(const struct mye_segment *seg, struct myelon_ring_info *info)
+{
+	const struct mye_producer_page *p = seg->producer;
+	const struct mye_entry *hold = &seg->entries[MYE_HOLD_INDEX(seg)];
+	bool holding = MYE_STATE_OF(load_state(hold)) == MYE_ENTRY_HOLD;
+	int64_t minimum;
+	uint64_t joined;
+	uint32_t need;
+
+	info->published = load_published(seg);
+	minimum = describe_gating(seg, info);
 	info->minimum = minimum == INT64_MAX ? info->published : minimum;
+	info->producer_since_ns = load_time(seg, &p->report.since_ns);
+	info->blocked_since_ns = load_blocked(seg, info->published, &info->blocked_need);
+	/* It was reached, and the producer has not noticed yet. */
+	if (!holding && minimum != INT64_MAX && minimum >= info->blocked_need)
+		info->blocked_since_ns = 0;
+	if (!info->blocked_since_ns)
+		info->blocked_need = 0;
 	info->epoch = __atomic_load_n(&p->slow.epoch, __ATOMIC_RELAXED);
 	info->producer_state = producer_state(seg);
 	info->producer_pid = (int32_t)__atomic_load_n(&p->identity.pid, __ATOMIC_RELAXED);
 	info->producer_wait = __atomic_load_n(&p->slow.wait, __ATOMIC_RELAXED);
 	info->producer_cpu = __atomic_load_n(&p->identity.cpu, __ATOMIC_RELAXED);
-	if (MYE_STATE_OF(load_state(hold)) == MYE_ENTRY_HOLD) {
+	if (holding) {
 		need = __atomic_load_n(&p->slow.hold_need, __ATOMIC_RELAXED);
 		joined = __atomic_load_n(&seg->shared->join.joined, __ATOMIC_RELAXED);
 		if (joined < info->consumers)
@@ -122,25 +215,8 @@ void mye_segment_describe(const struct mye_segment *seg, struct myelon_ring_info
 	describe_words(seg, info);
 }
 
-/*
- * A lock that nobody else holds may be this handle's own: then it was this process that wrote the
- * entry.
- */
-static bool own_entry(const struct mye_segment *seg, const struct mye_entry *e)
+static uint32_t entry_state(uint64_t state, bool held)
 {
-	struct mye_identity who;
-
-	if (seg->role != MYE_ROLE_CONSUMER || e->about.who.pid != mye_pid())
-		return false;
-	mye_identify(&who);
-	return e->about.who.start_ticks == who.start_ticks && e->about.who.pidns == who.pidns;
-}
-
-static uint32_t entry_state(const struct mye_segment *seg, uint32_t index, uint64_t state)
-{
-	bool held = mye_role_held(seg, MYE_LOCK_ENTRY(index)) == 1 ||
-	            own_entry(seg, &seg->entries[index]);
-
 	switch (MYE_STATE_OF(state)) {
 	case MYE_ENTRY_JOINING:
 		return held ? MYELON_PEER_JOINING : MYELON_PEER_DEAD;
@@ -156,18 +232,44 @@ static uint32_t entry_state(const struct mye_segment *seg, uint32_t index, uint6
 	}
 }
 
+static bool used(uint64_t state)
+{
+	return MYE_STATE_OF(state) >= MYE_ENTRY_JOINING && MYE_STATE_OF(state) <= MYE_ENTRY_EVICTED;
+}
+
+static void describe_times(const struct mye_segment *seg, const struct mye_entry *e,
+                           int64_t published, struct myelon_consumer_entry *out)
+{
+	uint64_t left = load_time(seg, &e->slow.released_ns), since;
+	int64_t need;
+
+	out->attached_ns = load_time(seg, &e->slow.attached_ns);
+	/* Of one that was evicted while it lives nobody wrote it down. */
+	if (!out->gating && left >= out->attached_ns)
+		out->left_ns = left;
+	if (!out->gating || !__atomic_load_n(&seg->producer->report.blocked_ns, __ATOMIC_RELAXED))
+		return;
+	since = load_blocked(seg, published, &need);
+	if (since && out->cursor < need)
+		out->holds_up_since_ns = since > out->attached_ns ? since : out->attached_ns;
+}
+
 bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
                        struct myelon_consumer_entry *out)
 {
 	const struct mye_entry *e;
 	int64_t published;
 	uint64_t state;
+	bool held;
 
 	if (index >= seg->header.max_consumers)
 		return false;
 	e = &seg->entries[index];
 	state = load_state(e);
-	if (MYE_STATE_OF(state) < MYE_ENTRY_JOINING || MYE_STATE_OF(state) > MYE_ENTRY_EVICTED)
+	if (!used(state))
+		return false;
+	held = entry_held(seg, index, &state);
+	if (!used(state))
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
@@ -178,15 +280,16 @@ bool mye_segment_entry(const struct mye_segment *seg, uint32_t index,
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	out->pid = (int32_t)__atomic_load_n(&e->about.who.pid, __ATOMIC_RELAXED);
-	out->state = entry_state(seg, index, state);
+	out->state = entry_state(state, held);
 	out->wait = __atomic_load_n(&e->slow.wait, __ATOMIC_RELAXED);
-	out->parked = __atomic_load_n(&e->slow.parked, __ATOMIC_RELAXED) != 0;
+	out->parked = held && __atomic_load_n(&e->slow.parked, __ATOMIC_RELAXED) != 0;
 	out->cpu = __atomic_load_n(&e->about.who.cpu, __ATOMIC_RELAXED);
 	out->gating = gating(state);
 	published = load_published(seg);
 	out->cursor = load_cursor(e, published);
 	out->lag = (uint64_t)published - (uint64_t)out->cursor;
 	out->lost = __atomic_load_n(&e->slow.lost, __ATOMIC_RELAXED);
+	describe_times(seg, e, published, out);
 	if (out->wait == MYELON_WAIT_FD)
 		out->engine = __atomic_load_n(&e->slow.engine, __ATOMIC_RELAXED);
 	return true;

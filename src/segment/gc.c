@@ -5,6 +5,9 @@
  * then data files nobody holds whose nonce no control file has: what creators
  * and removers left that were killed between their two files.
  *
+ * A dry run asks for locks instead of taking them, and goes by the data of the
+ * control files that would be removed as if they were.
+ *
  * Huge page directories are shared by many shm directories and containers: only
  * data whose nonce carries the tag of our shm directory is looked at there.
  */
@@ -21,19 +24,25 @@
 #define FILE_MAX 256
 #define NOT_OURS "it belongs to another user"
 
+/* Names of data files. */
+struct names {
+	char (*at)[sizeof(MYE_DATA_PREFIX) + MYE_NONCE_DIGITS];
+	size_t count, cap;
+};
+
 struct gc {
 	struct mye_place place; /* only its directories */
 	uint32_t flags;
+	bool dry;
 	int shm_fd;
 	struct stat shm;
 	char tag[9];
 	myelon_gc_fn fn;
 	void *ctx;
 	int removed;
-	int stopped; /* what fn returned */
-	/* names of the data files of the control files that are left, sorted */
-	char (*known)[sizeof(MYE_DATA_PREFIX) + MYE_NONCE_DIGITS];
-	size_t known_count, known_cap;
+	int stopped;        /* what fn returned */
+	struct names known; /* of the data of the control files that are left, sorted */
+	struct names gone;  /* dry run: of the data of those that would be removed, sorted */
 	/* the directory being worked on in the second pass */
 	const char *dir;
 	int dir_fd;
@@ -59,6 +68,39 @@ static bool ours(const struct gc *g, const struct stat *st)
 	return st->st_uid == mye_euid() || (g->flags & MYELON_F_ANY_OWNER);
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int remember(struct names *n, const uint64_t nonce[2])
+{
+	static const struct mye_place no_path;
+
+	if (n->count == n->cap) {
+		size_t cap = n->cap ? 2 * n->cap : 64;
+		void *more = realloc(n->at, cap * sizeof(*n->at));
+
+		if (!more)
+			return -ENOMEM;
+		n->at = more;
+		n->cap = cap;
+	}
+	mye_data_name(n->at[n->count++], sizeof(*n->at), &no_path, nonce);
+	return 0;
+}
+
+static void sort(struct names *n)
+{
+	if (n->count)
+		qsort(n->at, n->count, sizeof(*n->at), compare);
+}
+
+static bool among(const struct names *n, const char *file)
+{
+	return n->count && bsearch(file, n->at, n->count, sizeof(*n->at), compare);
+}
+
 /* What an erased ring consisted of; told when its lock is given up again. */
 struct erased {
 	struct {
@@ -66,6 +108,7 @@ struct erased {
 		uint64_t bytes;
 	} file[2];
 	int count;
+	char why[160]; /* not, if that is to be put together */
 };
 
 static void note(void *ctx, const char *dir, const char *name, uint64_t bytes)
@@ -97,6 +140,32 @@ static const char *to_be_kept(const struct mye_control *c)
 	return NULL;
 }
 
+/* Who uses a ring, for its reason. */
+static const char *in_use(const struct mye_control *c, struct erased *e)
+{
+	static const char by[] = "in use by ";
+	bool producer;
+
+	memcpy(e->why, by, sizeof(by));
+	if (c->valid == 0)
+		mye_holders(c->fd, &c->header, e->why + sizeof(by) - 1,
+		            sizeof(e->why) - sizeof(by) + 1, &producer);
+	return c->valid == 0 && e->why[sizeof(by) - 1] ? e->why : "in use";
+}
+
+/* A dry run's claim of the name and removal. */
+static int would_erase(struct gc *g, const struct mye_control *c, const struct mye_place *place,
+                       struct erased *e)
+{
+	int rc = mye_lock_query(c->fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE);
+
+	if (rc == 0)
+		rc = remember(&g->gone, c->header.nonce);
+	if (rc == 0)
+		note(e, place->dir, place->file, (uint64_t)c->st.st_size);
+	return rc > 0 ? -EBUSY : rc;
+}
+
 /* @return 0 if erased, else why not, with a reason. */
 static int erase_control(struct gc *g, struct mye_control *c, const struct mye_place *place,
                          struct erased *e, const char **reason)
@@ -110,12 +179,12 @@ static int erase_control(struct gc *g, struct mye_control *c, const struct mye_p
 	*reason = to_be_kept(c);
 	if (*reason)
 		return -EPERM;
-	rc = mye_claim_name(c, place);
+	rc = g->dry ? would_erase(g, c, place, e) : mye_claim_name(c, place);
 	if (rc == -EBUSY)
-		*reason = "in use";
+		*reason = in_use(c, e);
 	else if (rc < 0)
 		*reason = rc == -ESTALE ? "removed by somebody else" : "it cannot be locked";
-	else if (mye_erase_ring(c, place, note, e) < 0) {
+	else if (!g->dry && mye_erase_ring(c, place, note, e) < 0) {
 		*reason = myelon_last_error();
 		rc = -EACCES;
 	}
@@ -167,10 +236,13 @@ static int unfinished(struct gc *g, const char *file)
 	mye_fork_leave();
 	if (fd < 0)
 		return 0;
-	erased = mye_fstat(fd, &st) == 0 && ours(g, &st) &&
-	         mye_lock_set(fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE) == 0 &&
-	         mye_name_leads_to(g->dir_fd, file, st.st_dev, st.st_ino) &&
-	         mye_unlink_at(g->dir_fd, file) == 0;
+	erased = mye_fstat(fd, &st) == 0 && ours(g, &st);
+	if (erased && g->dry)
+		erased = mye_lock_query(fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE) == 0;
+	else if (erased)
+		erased = mye_lock_set(fd, MYE_LOCK_LIFE, MYE_LOCK_EXCLUSIVE) == 0 &&
+		         mye_name_leads_to(g->dir_fd, file, st.st_dev, st.st_ino) &&
+		         mye_unlink_at(g->dir_fd, file) == 0;
 	mye_fork_close(fd);
 	return erased ? report(g, g->dir, file, (uint64_t)st.st_size, 0,
 	                       "left by a creator that was killed")
@@ -204,30 +276,10 @@ static bool at_home(const struct gc *g)
 	       st.st_ino == g->shm.st_ino;
 }
 
-static int compare(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static int remember(struct gc *g, const uint64_t nonce[2])
-{
-	static const struct mye_place no_path;
-
-	if (g->known_count == g->known_cap) {
-		size_t cap = g->known_cap ? 2 * g->known_cap : 64;
-		void *more = realloc(g->known, cap * sizeof(*g->known));
-
-		if (!more)
-			return -ENOMEM;
-		g->known = more;
-		g->known_cap = cap;
-	}
-	mye_data_name(g->known[g->known_count++], sizeof(*g->known), &no_path, nonce);
-	return 0;
-}
-
 static int known_pass(void *ctx, const char *file)
 {
+	static const struct mye_place no_path;
+	char data[sizeof(MYE_DATA_PREFIX) + MYE_NONCE_DIGITS];
 	struct gc *g = ctx;
 	uint64_t nonce[2];
 	int fd, rc = 0;
@@ -238,10 +290,30 @@ static int known_pass(void *ctx, const char *file)
 	if (fd < 0)
 		return 0;
 	if (mye_read_at(fd, nonce, sizeof(nonce), offsetof(struct mye_header, nonce)) ==
-	    sizeof(nonce))
-		rc = remember(g, nonce);
+	    sizeof(nonce)) {
+		mye_data_name(data, sizeof(data), &no_path, nonce);
+		if (!among(&g->gone, data))
+			rc = remember(&g->known, nonce);
+	}
 	mye_close(fd);
 	return rc;
+}
+
+/* As mye_erase_data(), without erasing. */
+static int would_erase_data(struct gc *g, struct mye_data_erase *e, const struct stat *st)
+{
+	int fd = mye_open_at(g->dir_fd, e->name, false), held;
+
+	if (fd < 0)
+		return fd;
+	held = mye_lock_query(fd, MYE_LOCK_DATA, MYE_LOCK_EXCLUSIVE);
+	mye_close(fd);
+	e->bytes = (uint64_t)st->st_size;
+	if (held)
+		return held < 0 ? held : MYE_ERASE_HELD;
+	if (!among(&g->gone, e->name) && mye_nonce_in_use(g->shm_fd, e->name, e->owner))
+		return MYE_ERASE_KEPT;
+	return MYE_ERASED;
 }
 
 static int orphan(struct gc *g, const char *file)
@@ -251,14 +323,16 @@ static int orphan(struct gc *g, const char *file)
 	int rc;
 
 	/* A first look, not to get in the way of who attaches; the verdict falls under the lock. */
-	if (g->known_count && bsearch(file, g->known, g->known_count, sizeof(*g->known), compare))
+	if (among(&g->known, file))
 		return 0;
 	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISREG(st.st_mode) || !ours(g, &st))
 		return 0;
 	e.owner = st.st_uid;
-	rc = mye_erase_data(&e);
+	rc = g->dry ? would_erase_data(g, &e, &st) : mye_erase_data(&e);
 	if (rc == MYE_ERASED)
-		return report(g, g->dir, file, e.bytes, 0, "no control file has its nonce");
+		return report(g, g->dir, file, e.bytes, 0,
+		              among(&g->gone, file) ? "no process uses the ring"
+		                                    : "no control file has its nonce");
 	if (rc == MYE_ERASE_HELD)
 		return report(g, g->dir, file, (uint64_t)st.st_size, -EBUSY,
 		              "in use, though its ring has no name any more or not yet");
@@ -275,7 +349,8 @@ static int lonely_socket(struct gc *g, const char *file, const char *nonce)
 	int fd;
 
 	snprintf(data, sizeof(data), MYE_DATA_PREFIX "%s", nonce);
-	if (g->known_count && bsearch(data, g->known, g->known_count, sizeof(*g->known), compare))
+	/* That of a ring goes with it. */
+	if (among(&g->known, data) || among(&g->gone, data))
 		return 0;
 	if (mye_stat_at(g->dir_fd, file, &st) < 0 || !S_ISSOCK(st.st_mode) || !ours(g, &st))
 		return 0;
@@ -284,7 +359,7 @@ static int lonely_socket(struct gc *g, const char *file, const char *nonce)
 		mye_close(fd);
 		return 0;
 	}
-	return mye_unlink_at(g->dir_fd, file) == 0
+	return g->dry || mye_unlink_at(g->dir_fd, file) == 0
 	               ? report(g, g->dir, file, 0, 0, "a socket nobody listens to")
 	               : 0;
 }
@@ -304,7 +379,7 @@ static int data_pass(void *ctx, const char *file)
 	if (nonce)
 		return home ? lonely_socket(g, file, nonce) : 0;
 	nonce = nonce_in(file, MYE_DATA_PREFIX);
-	return nonce && (home || tagged(g, nonce)) ? orphan(g, file) : 0;
+	return nonce && (home || tagged(g, nonce) || among(&g->gone, file)) ? orphan(g, file) : 0;
 }
 
 static int data_dir(void *ctx, const char *dir)
@@ -332,11 +407,11 @@ static int run(struct gc *g)
 		snprintf(g->tag, sizeof(g->tag), "%08x", mye_dir_tag(g->shm_fd));
 		rc = mye_each_name(g->shm_fd, control_pass, g);
 	}
+	sort(&g->gone);
 	if (rc == 0)
 		rc = mye_each_name(g->shm_fd, known_pass, g);
 	if (rc == 0) {
-		if (g->known_count)
-			qsort(g->known, g->known_count, sizeof(*g->known), compare);
+		sort(&g->known);
 		rc = mye_data_dirs(&g->place, data_dir, g);
 	}
 	mye_fork_close(g->shm_fd);
@@ -352,7 +427,7 @@ int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx)
 {
 	struct myelon_dir_opts o;
 	struct gc *g;
-	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER);
+	int rc = mye_dir_opts_read(&o, opts, MYELON_F_ANY_OWNER | MYELON_F_DRY_RUN);
 
 	if (rc < 0)
 		return rc;
@@ -363,11 +438,13 @@ int myelon_gc(const struct myelon_dir_opts *opts, myelon_gc_fn fn, void *ctx)
 	rc = mye_place_resolve(&g->place, "x", o.shm_dir, o.hugetlb_dir);
 	if (rc == 0) {
 		g->flags = o.flags;
+		g->dry = o.flags & MYELON_F_DRY_RUN;
 		g->fn = fn;
 		g->ctx = ctx;
 		rc = run(g);
 	}
-	free(g->known);
+	free(g->known.at);
+	free(g->gone.at);
 	free(g);
 	return rc;
 }

@@ -109,7 +109,8 @@ struct mye_producer_page {
 	struct {
 		int64_t published;   /* producer; consumers, observers: last visible sequence, -1 */
 		uint32_t message_id; /* framed producer; next producer: last id used */
-		uint32_t reserved;
+		uint32_t
+			closed_epoch; /* producer at close; watches: low half of the last epoch that closed */
 	} MYE_ALIGNED hot;
 	struct {
 		int64_t space_target; /* producer; consumers: cursor a blocked producer waits for, INT64_MAX */
@@ -131,7 +132,14 @@ struct mye_producer_page {
 	struct mye_identity identity MYE_ALIGNED;
 	/* framed producer; joiners: frame starts, -1 */
 	int64_t frame_marks[MYE_FRAME_MARKS] MYE_ALIGNED;
-	uint64_t counters[48] MYE_ALIGNED; /* later: counters of the producer */
+	struct {
+		uint64_t
+			since_ns; /* producer; tools: when it created or took over, CLOCK_REALTIME */
+		uint64_t
+			blocked_ns; /* producer; tools: waits for consumers since, 0: it does not */
+		int64_t blocked_need;  /* producer; tools: the cursor it waits for */
+		uint64_t counters[45]; /* later: counters of the producer */
+	} MYE_ALIGNED report;
 };
 
 /* Bits of parked. */
@@ -149,7 +157,7 @@ struct mye_shared_page {
 	struct {
 		uint64_t generation; /* whoever changes the gating set: +1; producer */
 		uint64_t
-			joined; /* joiners, +1 when a new id has its start; producer: ends the hold */
+			joined; /* joiners, +1 when a new id is active; producer: ends the hold */
 	} MYE_ALIGNED join;
 	struct {
 		uint32_t parked; /* sleepers set, publisher exchanges for 0 */
@@ -157,12 +165,12 @@ struct mye_shared_page {
 	struct {
 		uint32_t
 			bell; /* consumers that pass space_target, joiners, leavers: +1; producer waits */
-		uint32_t reserved;
+		uint32_t peers; /* whoever changes who is there: +1; watches wait on it */
 		uint64_t wake_ns;
 	} MYE_ALIGNED space;
 	struct {
 		/* owner, its kernel at its death, sleepers set a bit: robust futexes. [0] the producer's,
-		   later: the other even ones consumers' */
+		   [2 * (i + 1)] consumer entry i's */
 		uint32_t lease[30];
 	} MYE_ALIGNED lease;
 	uint64_t counters[48] MYE_ALIGNED; /* later: counters shared by all */
@@ -208,7 +216,8 @@ struct mye_entry {
 		int32_t wake_fd; /* consumer; producer: the eventfd offered, in the consumer's process */
 		uint32_t reserved; /* 0 */
 		uint64_t adopted;  /* producer; consumer: MYE_ADOPTED() of the offer it answered */
-		uint64_t counters[5]; /* later */
+		uint64_t attached_ns; /* consumer; tools: when it attached, CLOCK_REALTIME */
+		uint64_t counters[4]; /* later */
 	} MYE_ALIGNED slow;
 	struct {
 		char id[MYE_ID_BYTES]; /* NUL-terminated */

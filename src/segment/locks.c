@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/handle.h"
 #include "segment/control.h"
 
 #define TAKE_TRIES 3
@@ -33,6 +34,17 @@ int mye_role_take(const struct mye_segment *seg, int64_t byte)
 void mye_role_drop(const struct mye_segment *seg, int64_t byte)
 {
 	mye_lock_set(seg->control_fd, byte, MYE_LOCK_NONE);
+}
+
+bool mye_role_orphaned(const struct mye_identity *who)
+{
+	int fd = mye_fork_open_pidfd(who);
+	bool ended = fd == -ESRCH;
+
+	if (fd >= 0)
+		mye_pidfds_ended(&fd, &ended, 1);
+	mye_fork_close(fd);
+	return ended;
 }
 
 int mye_role_held(const struct mye_segment *seg, int64_t byte)

@@ -18,8 +18,14 @@
 
 #include "segment/layout.h"
 
-/* OPERATOR: the control file only, to repair what others left. */
-enum mye_role { MYE_ROLE_PRODUCER, MYE_ROLE_CONSUMER, MYE_ROLE_OBSERVER, MYE_ROLE_OPERATOR };
+/* OPERATOR: the control file only, to repair what others left. WATCHER: the control file only, to look at. */
+enum mye_role {
+	MYE_ROLE_PRODUCER,
+	MYE_ROLE_CONSUMER,
+	MYE_ROLE_OBSERVER,
+	MYE_ROLE_OPERATOR,
+	MYE_ROLE_WATCHER,
+};
 
 #define MYE_PATH_MAX 4096
 
@@ -101,9 +107,9 @@ struct mye_attach {
 /*
  * attach.c: open, lock byte 0 of both files shared, check the link count,
  * validate a private copy of the header, map and populate. PRODUCER also takes
- * byte 1 (-EBUSY) and maps the producer page writable. OBSERVER may end with
- * writable == false, and releases byte 0 of both files again. OPERATOR does not
- * open the data.
+ * byte 1 (-EBUSY) and maps the producer page writable. OBSERVER and WATCHER may
+ * end with writable == false, and release byte 0 of both files again. OPERATOR
+ * and WATCHER do not open the data.
  */
 int mye_segment_attach(struct mye_segment *seg, const char *name, const struct mye_attach *want);
 
@@ -120,6 +126,12 @@ int mye_role_take(const struct mye_segment *seg, int64_t byte);
 void mye_role_drop(const struct mye_segment *seg, int64_t byte);
 /* Ask only: 1 somebody (not this handle) holds it, 0 nobody, negative errno. */
 int mye_role_held(const struct mye_segment *seg, int64_t byte);
+/* Has the process @p who that took a role ended? Its lock may be held on: MYE_ORPHANED says by whom. */
+bool mye_role_orphaned(const struct mye_identity *who);
+#define MYE_ORPHANED                                                                               \
+	"its memory is still being freed, or a child of it that did not exec has its "             \
+	"descriptors; "                                                                            \
+	"try again, or end that child"
 
 /* header.c: FNV-1a 64 and validation of a private copy; names the wrong field.
  * @return 0, -EPROTO. */

@@ -169,9 +169,10 @@ int mye_futex_waitv(const struct mye_futex *words, unsigned int n, int64_t deadl
 	if (__atomic_load_n(&missing, __ATOMIC_RELAXED) || waitv_is_off())
 		return -ENOSYS;
 	for (unsigned int i = 0; i < n; i++)
-		waiters[i] = (struct waiter){.value = words[i].value,
-		                             .address = (uintptr_t)words[i].word,
-		                             .flags = WORD_32};
+		waiters[i] =
+			(struct waiter){.value = words[i].value,
+		                        .address = (uintptr_t)words[i].word,
+		                        .flags = WORD_32 | (words[i].own ? FUTEX_PRIVATE_FLAG : 0)};
 	if (deadline != INT64_MAX) {
 		if (deadline <= 0)
 			return -ETIMEDOUT;

@@ -111,6 +111,19 @@ void mye_identity_read(struct mye_identity *out, const struct mye_identity *shar
 	};
 }
 
+void mye_identity_write(struct mye_identity *shared, const struct mye_identity *who)
+{
+	__atomic_store_n(&shared->pid, who->pid, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->tid, who->tid, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->start_ticks, who->start_ticks, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->pidns, who->pidns, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->pidfd_ino, who->pidfd_ino, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->boot_id[0], who->boot_id[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->boot_id[1], who->boot_id[1], __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->cpu, who->cpu, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->uid, who->uid, __ATOMIC_RELAXED);
+}
+
 bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b)
 {
 	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->pidns == b->pidns &&

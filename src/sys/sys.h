@@ -175,6 +175,8 @@ size_t mye_page_size(void);
 void mye_identify(struct mye_identity *out); /* of the calling thread's process */
 /* A copy of one in shared memory, which its owner may be writing: check and use the copy. */
 void mye_identity_read(struct mye_identity *out, const struct mye_identity *shared);
+/* Over one that others may be reading: they may find parts of both. */
+void mye_identity_write(struct mye_identity *shared, const struct mye_identity *who);
 /* Are these the same process? */
 bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b);
 uint32_t mye_pid(void);
@@ -272,6 +274,7 @@ int mye_epoll_wait(int epoll, int64_t deadline, struct epoll_event *events, int 
 struct mye_futex {
 	const uint32_t *word;
 	uint32_t value;
+	bool own; /* of this process alone, and not in shared memory */
 };
 int mye_futex_waitv(const struct mye_futex *words, unsigned int n, int64_t deadline);
 
@@ -303,6 +306,16 @@ struct mye_uring_done {
 	int32_t result;
 };
 int mye_uring_reap(struct mye_uring *r, struct mye_uring_done *done, int max);
+
+/*
+ * Another kind of ring (uring.c): its one request is to be told of the end of the process of @p pidfd, which
+ * may be closed after it. Then a word changes from 0. A mye_futex_waitv() of the thread that opened it ends with
+ * that, if this word is among its words, as its own: the kernel interrupts the thread, which completes the
+ * request, raises the word and enters the call anew. In other threads it does not. @return as
+ * mye_uring_open(); to be closed as that.
+ */
+int mye_uring_open_ending(struct mye_uring **out, int pidfd);
+const uint32_t *mye_uring_ending(const struct mye_uring *r);
 
 /* Wait for a name to appear in a directory: inotify, else polling 1 ms doubling
  * to 50 ms. */

@@ -12,6 +12,7 @@
 #ifdef MYE_HAVE_LIBURING
 
 #include <liburing.h>
+#include <poll.h>
 
 #define ENTRIES 64 /* as many can be queued between two enters; completions may be any number */
 #define NS_PER_S 1000000000ll
@@ -85,6 +86,43 @@ int mye_uring_open(struct mye_uring **out, int event_fd)
 	}
 	*out = r;
 	return r->ring.ring_fd;
+}
+
+/*
+ * Without DEFER_TASKRUN: a completion interrupts the thread, wherever it sleeps. The position in the ring
+ * of completions is the word: the kernel raises it when there is one.
+ */
+int mye_uring_open_ending(struct mye_uring **out, int pidfd)
+{
+	struct io_uring_params params = {0};
+	struct mye_uring *r = malloc(sizeof(*r));
+	int rc;
+
+	if (!r)
+		return -ENOMEM;
+	rc = io_uring_queue_init_params(1, &r->ring, &params);
+	if (rc < 0) {
+		free(r);
+		return rc;
+	}
+	/* Acquire: pairs with the release in unmap(), which came before its place was free. */
+	(void)__atomic_load_n(&unmapped, __ATOMIC_ACQUIRE);
+	rc = io_uring_ring_dontfork(&r->ring);
+	if (rc == 0)
+		rc = mye_uring_poll(r, pidfd, POLLIN, 0);
+	if (rc == 0)
+		rc = mye_uring_submit(r);
+	if (rc < 0) {
+		unmap(r);
+		return rc;
+	}
+	*out = r;
+	return r->ring.ring_fd;
+}
+
+const uint32_t *mye_uring_ending(const struct mye_uring *r)
+{
+	return r->ring.cq.ktail;
 }
 
 int mye_uring_close(struct mye_uring *r)
@@ -207,6 +245,17 @@ int mye_uring_open(struct mye_uring **out, int event_fd)
 	(void)out;
 	(void)event_fd;
 	return -ENOPKG;
+}
+
+int mye_uring_open_ending(struct mye_uring **out, int pidfd)
+{
+	return mye_uring_open(out, pidfd);
+}
+
+const uint32_t *mye_uring_ending(const struct mye_uring *r)
+{
+	(void)r;
+	return NULL;
 }
 
 int mye_uring_close(struct mye_uring *r)

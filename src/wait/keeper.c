@@ -58,7 +58,8 @@ struct keeper {
 	struct mye_task alarm; /* driven: the next deadline makes the descriptor readable */
 	int alarm_fd;
 
-	uint32_t tid;
+	uint32_t tid;        /* of the thread */
+	uint32_t inside_tid; /* driven: who services */
 	struct mye_keeper_counts counts;
 };
 
@@ -116,6 +117,11 @@ int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd)
 {
 	return begun(t, mye_loop_add_bell(keeper->loop, word, eventfd, &keeper->counts.wakes,
 	                                  tag_of(t)));
+}
+
+int mye_task_word(struct mye_task *t, const uint32_t *word)
+{
+	return begun(t, mye_loop_add_word(keeper->loop, word, tag_of(t)));
 }
 
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events)
@@ -362,6 +368,14 @@ static int call_inside(struct keeper *k, struct call *call)
 	return rc;
 }
 
+/* Is this a task, or a hook that one called? Only the thread that is asked about itself can be found there. */
+static bool on_keeper(const struct keeper *k)
+{
+	const uint32_t *tid = k->driven ? &k->inside_tid : &k->tid;
+
+	return __atomic_load_n(tid, __ATOMIC_RELAXED) == mye_tid();
+}
+
 int mye_keeper_call(int (*fn)(void *arg), void *arg)
 {
 	struct call call = {.fn = fn, .arg = arg};
@@ -369,6 +383,8 @@ int mye_keeper_call(int (*fn)(void *arg), void *arg)
 
 	if (!k || !k->loop)
 		return -EINVAL;
+	if (on_keeper(k))
+		return fn(arg);
 	return k->driven ? call_inside(k, &call) : call_thread(k, &call);
 }
 
@@ -455,7 +471,9 @@ int myelon_keeper_service(int64_t deadline)
 	pthread_mutex_lock(&k->inside);
 	while (__atomic_load_n(&k->wanted, __ATOMIC_SEQ_CST))
 		pthread_cond_wait(&k->let_in, &k->inside);
+	__atomic_store_n(&k->inside_tid, mye_tid(), __ATOMIC_RELAXED);
 	rc = service(k, deadline);
+	__atomic_store_n(&k->inside_tid, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&k->inside);
 	return rc;
 }

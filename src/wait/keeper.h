@@ -46,8 +46,9 @@ int mye_keeper_hold(void);
 void mye_keeper_drop(void);
 
 /*
- * Run fn(arg) on the keeper's thread and wait for it. Between hold and drop only, and not from a task. When the
- * application drives the keeper, it runs in the caller, with the keeper kept from servicing meanwhile.
+ * Run fn(arg) on the keeper's thread and wait for it; from a task (a hook of the user's) at once. Between hold
+ * and drop only. When the application drives the keeper, it runs in the caller, with the keeper kept from
+ * servicing meanwhile.
  * @return what fn returned.
  */
 int mye_keeper_call(int (*fn)(void *arg), void *arg);
@@ -63,6 +64,8 @@ void mye_keeper_cpu_serve(int cpu, bool begin);
 /* On the keeper's thread: one bell or one descriptor per task, or only a deadline. */
 /* A word of which every change writes @p eventfd; ready is not called. */
 int mye_task_bell(struct mye_task *t, const uint32_t *word, int eventfd);
+/* A word of which every change calls ready. */
+int mye_task_word(struct mye_task *t, const uint32_t *word);
 int mye_task_fd(struct mye_task *t, int fd, uint32_t events);
 void mye_task_timer(struct mye_task *t);
 /* Nothing is called any more. A task that was never begun is ignored. */

@@ -111,10 +111,11 @@ static unsigned int vector_of(const struct mye_loop *l, struct mye_futex *vector
 {
 	unsigned int n = 0;
 
-	vector[n++] = (struct mye_futex){&l->wake_word, l->wake_seen};
+	vector[n++] = (struct mye_futex){.word = &l->wake_word, .value = l->wake_seen};
 	for (uint32_t i = 0; i < l->items; i++)
 		if (l->item[i] && n < MYE_FUTEX_WAITV_MAX)
-			vector[n++] = (struct mye_futex){l->item[i]->word, l->item[i]->value};
+			vector[n++] = (struct mye_futex){.word = l->item[i]->word,
+			                                 .value = l->item[i]->value};
 	return n;
 }
 

@@ -37,7 +37,8 @@ static bool look(struct mye_loop_helper *h, struct mye_futex *vector, unsigned i
 	uint32_t value;
 
 	/* relaxed: written under the lock */
-	vector[0] = (struct mye_futex){&h->control, __atomic_load_n(&h->control, __ATOMIC_RELAXED)};
+	vector[0] = (struct mye_futex){.word = &h->control,
+	                               .value = __atomic_load_n(&h->control, __ATOMIC_RELAXED)};
 	for (unsigned int i = 0; i < h->count; i++) {
 		/* acquire: pairs with the release of whoever raises the word */
 		value = __atomic_load_n(h->word[i].word, __ATOMIC_ACQUIRE);
@@ -109,7 +110,7 @@ static int start(struct mye_loop *l, struct mye_loop_item *it)
 		h->event_fd = l->event_fd;
 		h->poked = &l->poked;
 		h->item[h->count] = it;
-		h->word[h->count++] = (struct mye_futex){it->word, it->value};
+		h->word[h->count++] = (struct mye_futex){.word = it->word, .value = it->value};
 		rc = mye_thread_start(&h->thread, run, h);
 	}
 	if (rc < 0) {
@@ -130,7 +131,8 @@ int mye_helpers_add(struct mye_loop *l, struct mye_loop_item *it)
 		pthread_mutex_lock(&h->lock);
 		if (h->count < WORDS) {
 			h->item[h->count] = it;
-			h->word[h->count++] = (struct mye_futex){it->word, it->value};
+			h->word[h->count++] =
+				(struct mye_futex){.word = it->word, .value = it->value};
 			raise_control(h);
 			it->helper = h;
 		}

@@ -226,7 +226,10 @@ static void learn_cost(struct mye_waiter *w, int64_t entry, int64_t late)
 /* @return as mye_futex_wait(); not 0 when it was something else than the bell that ended it. */
 static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value, int64_t until)
 {
-	const struct mye_futex words[] = {{bell, value}, {w->watched, w->watched_value}};
+	const struct mye_futex words[] = {
+		{.word = bell, .value = value},
+		{.word = w->watched, .value = w->watched_value, .own = w->watched_own},
+	};
 	int rc;
 
 	if (w->doze)

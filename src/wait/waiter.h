@@ -40,6 +40,7 @@ struct mye_waiter {
 	uint32_t *parked_word;   /* where tools see that we sleep; may be NULL */
 	const uint32_t *watched; /* the next park ends when this word changes, too; NULL: no word */
 	uint32_t watched_value;
+	bool watched_own; /* it is in memory of this process alone */
 	/* How the next park sleeps, as mye_futex_wait(); NULL: that way. */
 	int (*doze)(void *ctx, const uint32_t *bell, uint32_t value, int64_t until);
 	void *doze_ctx;

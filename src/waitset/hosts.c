@@ -7,11 +7,15 @@
  *
  * The epoll engine sleeps on words alone in one call, and needs threads for words and descriptors
  * together: there the pidfds of a set of rings only are looked at with each cap instead.
+ *
+ * A process that is not watched by its pidfd may have a lease (liveness/lease.h): a word, so any engine sleeps
+ * on it. One ring's stands for all of the process.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/handle.h"
+#include "ring/peer.h"
 #include "ring/sleeper.h"
 #include "sys/sys.h"
 #include "waitset/set.h"
@@ -55,6 +59,44 @@ static void unwatch(struct myelon_waitset *ws, struct mye_host *h)
 	mye_loop_remove(ws->loop, MYE_TAG_HOST | h->number);
 	h->in_loop = false;
 	ws->watched--;
+}
+
+static const uint32_t *lease_word(const struct mye_source *s)
+{
+	return &s->consumer.c->seg.shared->lease.lease[MYE_LEASE_PRODUCER];
+}
+
+static void watch_lease(struct myelon_waitset *ws, struct mye_host *h, struct mye_source *s)
+{
+	uint32_t lease;
+
+	if (h->own || h->in_loop || h->leased)
+		return;
+	lease = mye_peer_lease(&s->consumer.c->seg);
+	if (mye_lease_state_of(lease) != MYE_LEASE_HELD ||
+	    mye_loop_add_word(ws->loop, lease_word(s), MYE_TAG_LEASE | h->number) < 0)
+		return;
+	h->leased = s;
+	h->lease = lease;
+}
+
+static void unwatch_lease(struct myelon_waitset *ws, struct mye_host *h)
+{
+	if (!h->leased)
+		return;
+	mye_loop_remove(ws->loop, MYE_TAG_LEASE | h->number);
+	h->leased = NULL;
+}
+
+/* The first that is found. */
+static void watch_some_lease(struct myelon_waitset *ws, struct mye_host *h)
+{
+	for (uint32_t i = 0; i < ws->rings.count && !h->leased; i++) {
+		struct mye_source *s = ws->rings.at[i];
+
+		if (s->kind == MYELON_EVENT_CONSUMER && s->consumer.host == h)
+			watch_lease(ws, h, s);
+	}
 }
 
 /* @return 0, also if there is no memory for it; -ESRCH: it is gone. */
@@ -102,11 +144,16 @@ static void host_drop(struct myelon_waitset *ws, struct mye_host *h)
 void mye_host_leave(struct myelon_waitset *ws, struct mye_source *s)
 {
 	struct mye_host *h = s->consumer.host;
+	bool leased = h && h->leased == s;
 
 	s->consumer.host = NULL;
 	s->consumer.dying = s->consumer.ask = false;
+	if (leased)
+		unwatch_lease(ws, h);
 	if (h && --h->rings == 0)
 		host_drop(ws, h);
+	else if (leased)
+		watch_some_lease(ws, h);
 }
 
 /* Its process is gone: ask until its lock is, too, which may take as long as its memory takes to be freed. */
@@ -140,11 +187,16 @@ void mye_host_follow(struct myelon_waitset *ws, struct mye_source *s, uint64_t e
 		return;
 	h->rings++;
 	s->consumer.host = h;
+	watch_lease(ws, h, s);
+	/* Also if that is news since the line above, which the loop took for what the word was. */
+	if (mye_lease_look(&s->consumer.c->seg, MYE_LEASE_PRODUCER) == MYE_LEASE_DYING)
+		begin_dying(ws, s);
 }
 
 static void host_ended(struct myelon_waitset *ws, struct mye_host *h)
 {
 	unwatch(ws, h);
+	unwatch_lease(ws, h);
 	/* The last of them takes it away. */
 	for (uint32_t i = 0; i < ws->rings.count; i++) {
 		struct mye_source *s = ws->rings.at[i];
@@ -158,14 +210,38 @@ static void host_ended(struct myelon_waitset *ws, struct mye_host *h)
 	}
 }
 
-void mye_host_ended(struct myelon_waitset *ws, uint64_t tag)
+static struct mye_host *host_of(const struct myelon_waitset *ws, uint64_t tag)
 {
 	struct mye_host *h;
 
 	for (h = ws->hosts; h && h->number != (uint32_t)tag; h = h->next)
 		;
+	return h;
+}
+
+void mye_host_ended(struct myelon_waitset *ws, uint64_t tag)
+{
+	struct mye_host *h = host_of(ws, tag);
+
 	if (h)
 		host_ended(ws, h);
+}
+
+/* It is dying, or it closed this ring, or another has it. */
+void mye_host_lease_changed(struct myelon_waitset *ws, uint64_t tag)
+{
+	struct mye_host *h = host_of(ws, tag);
+	struct mye_segment *seg;
+
+	if (!h || !h->leased)
+		return;
+	seg = &h->leased->consumer.c->seg;
+	mye_lease_pass_on(seg, MYE_LEASE_PRODUCER, h->lease);
+	unwatch_lease(ws, h);
+	if (mye_lease_look(seg, MYE_LEASE_PRODUCER) == MYE_LEASE_DYING)
+		host_ended(ws, h);
+	else
+		watch_some_lease(ws, h);
 }
 
 /* Those whose end is not an event, all in one call. */
@@ -204,6 +280,10 @@ void mye_hosts_revise(struct myelon_waitset *ws)
 			watch(ws, h);
 		else
 			unwatch(ws, h);
+		if (h->in_loop)
+			unwatch_lease(ws, h);
+		else
+			watch_some_lease(ws, h);
 	}
 }
 
@@ -212,10 +292,14 @@ int mye_hosts_enter(struct mye_loop *loop, const struct myelon_waitset *ws)
 	const struct mye_host *h;
 	int rc = 0;
 
-	for (h = ws->hosts; h && rc == 0; h = h->next)
+	for (h = ws->hosts; h && rc == 0; h = h->next) {
 		if (h->in_loop)
 			rc = mye_loop_add_fd(loop, h->pidfd, MYE_HOST_EVENTS,
 			                     MYE_TAG_HOST | h->number);
+		else if (h->leased)
+			rc = mye_loop_add_word(loop, lease_word(h->leased),
+			                       MYE_TAG_LEASE | h->number);
+	}
 	return rc;
 }
 

@@ -26,6 +26,7 @@
 #define MYE_HOST_EVENTS 1u /* EPOLLIN: it ended */
 #define MYE_TAG_HOST (1ull << 32)
 #define MYE_TAG_TIMER (2ull << 32)
+#define MYE_TAG_LEASE (3ull << 32)
 #define MYE_TAG_CLASS (~0ull << 32)
 
 /* A process that is the producer of rings in the set; found by what it wrote about itself. */
@@ -39,6 +40,9 @@ struct mye_host {
 	int pidfd;    /* -1: none is to be had, or it is this process */
 	bool own;     /* this process */
 	bool in_loop; /* its end ends a sleep */
+	/* Else the lease of one of its rings is watched, if one has a lease: all are marked together. */
+	struct mye_source *leased; /* NULL: none is */
+	uint32_t lease;            /* that word as it was then */
 };
 
 struct mye_set_consumer {
@@ -204,6 +208,8 @@ void mye_host_follow(struct myelon_waitset *ws, struct mye_source *s, uint64_t e
 void mye_host_leave(struct myelon_waitset *ws, struct mye_source *s);
 /* The loop reported it: the process ended. */
 void mye_host_ended(struct myelon_waitset *ws, uint64_t tag);
+/* The loop reported it: the lease that is watched changed. */
+void mye_host_lease_changed(struct myelon_waitset *ws, uint64_t tag);
 /* Should processes be watched with descriptors? To be asked again when the set's make-up changes. */
 void mye_hosts_revise(struct myelon_waitset *ws);
 int mye_hosts_enter(struct mye_loop *loop, const struct myelon_waitset *ws);

@@ -63,9 +63,9 @@ void mye_spin_judge(struct myelon_waitset *ws, bool found)
 void mye_spin_learn(struct mye_set_spin *spin, int64_t begun_ns, int64_t entry_ns, int64_t rung_ns,
                     int64_t now)
 {
-	int64_t most = 10 * COST_MAX_NS, late = now - rung_ns;
+	int64_t most = 10 * COST_MAX_NS, late = (int64_t)((uint64_t)now - (uint64_t)rung_ns);
 
-	/* The time stamp is the waker's, in shared memory: it may be anything. */
+	/* The time stamp is the waker's, in shared memory: it may be of another clock, or anything. */
 	if (rung_ns <= begun_ns || late <= 0 || late > most || entry_ns > most)
 		return;
 	if (rung_ns - begun_ns < spin->cost_ns) {

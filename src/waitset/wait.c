@@ -68,6 +68,10 @@ static void take_event(struct myelon_waitset *ws, const struct mye_loop_event *e
 		mye_host_ended(ws, e->tag);
 		return;
 	}
+	if ((e->tag & MYE_TAG_CLASS) == MYE_TAG_LEASE) {
+		mye_host_lease_changed(ws, e->tag);
+		return;
+	}
 	if (e->tag == MYE_TAG_TIMER) {
 		w->woke--;
 		(void)mye_timerfd_set(ws->timer_fd, INT64_MAX, 0);

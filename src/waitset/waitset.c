@@ -116,6 +116,8 @@ static void leave_all(const struct myelon_waitset *ws, struct mye_loop *loop)
 	for (h = ws->hosts; h; h = h->next)
 		if (h->in_loop)
 			mye_loop_remove(loop, MYE_TAG_HOST | h->number);
+		else if (h->leased)
+			mye_loop_remove(loop, MYE_TAG_LEASE | h->number);
 	for (uint32_t i = 0; i < ws->slot_count; i++) {
 		const struct mye_source *s = ws->slots[i].source;
 

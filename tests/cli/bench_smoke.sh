@@ -31,7 +31,9 @@ if bench == "death":
     for w in r["rows"]:
         if w["managed_ns"]["samples"] != r["kills"] or not w["bare_pidfd_ns"]["samples"] > 0:
             sys.exit(f"{w['wait']}: not every kill was noticed")
-        if not w["managed_ns"]["min"] > 0 or not w["victim_rss_bytes"] > 0:
+        if not w["leased_ns"]["min"] > 0 or w["leased_told_dying"] > w["leased_ns"]["samples"]:
+            sys.exit(f"{w['wait']}: no kill with a lease was noticed")
+        if not w["managed_ns"]["min"] > 0 or not w["victim_rss_bytes"] > 16 << 20:
             sys.exit(f"{w['wait']} was not measured")
     if not r["rows"] or not r["rows"][0]["timeout_ns"]["min"] > 0:
         sys.exit("no timeout was measured")
@@ -128,7 +130,7 @@ run idle --seconds 0.2s --wait set/epoll --consumers 1 --rings 3 --layer framed
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k --wait spin,park,adaptive,set/epoll,set/uring --rings 5
 run wake --rounds 1 --fanout 1,3
-run death --kills 30 --wait park,adaptive
+run death --kills 30 --wait park,adaptive --victim-memory 16M
 
 # The plot, or one sentence about what draws it
 if command -v gnuplot >/dev/null; then

@@ -6,7 +6,7 @@
 
 page=$MYELON_SOURCE_DIR/docs/man/myelon.1
 sed 's,[\],,g' "$page" >plain
-for command in pub sub ls info evict rm gc doctor hugepages demo; do
+for command in pub sub ls info evict watch rm gc doctor hugepages demo; do
 	grep -q "^.SS \"*$command" "$page" || fail "no section for $command"
 	myelon "$command" --help >help || fail "$command --help"
 	sed -n 's/^  --\([a-z-]*\).*/\1/p' help >options

@@ -39,7 +39,7 @@ for word in '^kind  *framed' '^memory ' '^placement ' '^why ' '^data ' '^modes  
 	"^producer  *alive, pid $pub, wait park" '^consumers  *1 gating, room for 64'; do
 	out_has "$word"
 done
-out_has "^reader  *$sub  *alive  *park "
+out_has "^reader  *$sub  *alive .* park "
 expect 0 myelon info alive --json
 valid_json out
 json --argjson pid "$sub" '.kind == "framed" and (.reason | length > 0) and .page_size >= 4096 and

@@ -124,7 +124,7 @@ exec 3>&-
 waited "$pub" 0
 
 # Help
-for command in pub sub ls info rm gc doctor hugepages demo; do
+for command in pub sub ls info watch rm gc doctor hugepages demo; do
 	expect 0 myelon "$command" --help
 	out_has "^Usage: myelon $command"
 	out_has '^Exit codes:'

@@ -32,6 +32,8 @@ static uint64_t walk_list(struct myelon_rkyv v, uint64_t *budget)
 	struct myelon_vector run = myelon_rkyv_run(v);
 	uint64_t sum = list.count;
 
+	if (!list.shape)
+		return 0;
 	if (run.count)
 		sum += sum_of(run.data, run.count * list.shape->size);
 	for (uint32_t i = 0; i < list.count && *budget; i++)
@@ -41,22 +43,24 @@ static uint64_t walk_list(struct myelon_rkyv v, uint64_t *budget)
 
 uint64_t rkyv_walk(struct myelon_rkyv v, uint64_t *budget)
 {
-	struct myelon_text text = myelon_rkyv_text(v);
-	uint64_t sum = numbers(v) + sum_of(text.data, text.len);
-	const void *object = myelon_rkyv_object(v);
-	uint32_t tag = myelon_rkyv_tag(v);
+	struct myelon_text text;
+	const void *object;
+	uint64_t sum;
 
 	if (myelon_rkyv_is_nothing(v) || !*budget)
 		return 0;
 	--*budget;
-	if (object)
+	text = myelon_rkyv_text(v);
+	sum = numbers(v) + sum_of(text.data, text.len);
+	object = myelon_rkyv_object(v);
+	if (object && v.shape)
 		sum += sum_of(object, v.shape->size);
 	for (uint32_t i = 0; !myelon_rkyv_is_nothing(myelon_rkyv_field(v, i)); i++)
 		sum += rkyv_walk(myelon_rkyv_field(v, i), budget);
 	sum += walk_list(v, budget);
 	sum += rkyv_walk(myelon_rkyv_some(v), budget);
 	sum += rkyv_walk(myelon_rkyv_unbox(v), budget);
-	return sum + rkyv_walk(myelon_rkyv_payload(v, tag), budget);
+	return sum + rkyv_walk(myelon_rkyv_payload(v, myelon_rkyv_tag(v)), budget);
 }
 
 static bool is_text(struct myelon_rkyv v, const struct myelon_text *t)
@@ -170,7 +174,7 @@ bool rkyv_is_object(struct myelon_rkyv v, const struct myelon_type *t, const voi
 	const unsigned char *c = object;
 	const void *box;
 
-	if (myelon_rkyv_kind(v) != t->kind)
+	if (myelon_rkyv_is_nothing(v) || myelon_rkyv_kind(v) != t->kind)
 		return false;
 	switch ((enum myelon_type_kind)t->kind) {
 	case MYELON_TYPE_STRING:

@@ -166,7 +166,7 @@ Test(bincode, numbers_at_the_edges_are_the_bytes_of_rust)
 	int16_t i16s[] = {0, -1, 1, -125, 125, -126, 126, INT16_MIN, INT16_MAX};
 	int32_t i32s[] = {0, -1, 32767, 32768, -32768, -32769, INT32_MIN, INT32_MAX};
 	uint64_t u64s[] = {0, 65535, 65536, UINT32_MAX, UINT32_MAX + 1ull, UINT64_MAX};
-	int64_t i64s[] = {0, -1, INT32_MIN, INT32_MIN - 1ll, INT32_MAX + 1ll, INT64_MIN, INT64_MAX};
+	int64_t i64s[] = {0, -1, INT32_MIN, INT32_MIN - 1LL, INT32_MAX + 1LL, INT64_MIN, INT64_MAX};
 	int8_t i8s[] = {0, -1, INT8_MIN, INT8_MAX};
 	struct myelon_type us = MYELON_VECTOR_OF(&myelon_u128), is = MYELON_VECTOR_OF(&myelon_i128);
 	struct myelon_field both[] = {MYELON_FIELD(struct two_vectors, first, &us),

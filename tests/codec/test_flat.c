@@ -340,6 +340,27 @@ Test(flat, scalars_at_their_preset_are_left_out_and_options_are_not)
 	myelon_codec_close(c);
 }
 
+Test(flat, members_of_a_fixed_struct_are_in_the_order_of_the_table)
+{
+	struct two {
+		uint32_t second, first;
+	} two = {2, 1};
+	static const struct myelon_field fields[] = {
+		MYELON_FIELD(struct two, first, &myelon_u32),
+		MYELON_FIELD(struct two, second, &myelon_u32),
+	};
+	static const struct myelon_type type = MYELON_FIXED_STRUCT(struct two, fields);
+	struct myelon_codec *c = codec_of(&type, NULL);
+	_Alignas(16) unsigned char buf[64];
+	int64_t len = myelon_codec_encode(c, &two, buf, sizeof(buf));
+	struct myelon_flat_table t = myelon_flat_root(buf, (size_t)len);
+	const uint32_t *got = myelon_flat_get_struct(&t, 0, 8, 4);
+
+	cr_assert_not_null(got);
+	cr_assert(got[0] == 1 && got[1] == 2);
+	myelon_codec_close(c);
+}
+
 Test(flat, equal_vtables_are_shared)
 {
 	struct myelon_codec *c = codec_of(&batch_type, NULL);
@@ -383,17 +404,20 @@ Test(flat, types_that_cannot_be_are_refused_with_the_field)
 	static const struct myelon_field same[] = {
 		MYELON_FIELD_ID(struct bad, text, &myelon_string, 1, 0),
 		MYELON_FIELD_ID(struct bad, shape, &zoo_shape, 2, 0)};
+	static const struct myelon_field twin[] = {
+		MYELON_FIELD_ID(struct bad, text, &myelon_string, 3, 0),
+		MYELON_FIELD_ID(struct bad, node, &zoo_node, 3, 0)};
 	static const struct myelon_field preset[] = {
 		MYELON_FIELD_ID(struct bad, text, &myelon_string, 0, 5)};
 	const struct myelon_type types[] = {
 		MYELON_STRUCT(struct bad, huge),       MYELON_FIXED_STRUCT(struct bad, text),
 		MYELON_FIXED_STRUCT(struct bad, node), MYELON_FIXED_STRUCT(struct bad, arrays),
 		MYELON_STRUCT(struct bad, type_0),     MYELON_STRUCT(struct bad, same),
-		MYELON_STRUCT(struct bad, preset),
+		MYELON_STRUCT(struct bad, twin),       MYELON_STRUCT(struct bad, preset),
 	};
 	static const char *const words[] = {"128 bits",         "field text",  "field node",
 	                                    "arrays of arrays", "field shape", "field shape",
-	                                    "only scalars"};
+	                                    "field node",       "only scalars"};
 	struct myelon_type self = MYELON_BOX_OF(&self);
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)

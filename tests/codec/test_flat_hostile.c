@@ -275,6 +275,39 @@ Test(flat_hostile, shared_strings_have_a_limit_of_work, .init = begin, .fini = e
 	myelon_codec_close(c);
 }
 
+Test(flat_hostile, elements_must_be_aligned, .init = begin, .fini = end)
+{
+	static const struct myelon_type wide = MYELON_VECTOR_OF(&myelon_u64);
+	_Alignas(16) unsigned char buf[256];
+	struct myelon_codec *c;
+	struct myelon_inside in;
+	struct myelon_flat_builder b;
+	struct myelon_flat_table t;
+	struct myelon_vector v;
+	uint32_t ref;
+	int64_t len;
+
+	cr_assert_eq(myelon_codec_flatbuffers(&c, &wide, NULL), 0);
+	for (uint32_t width = 8; width >= 1; width /= 8) {
+		myelon_flat_begin(&b, buf, sizeof(buf), NULL);
+		myelon_flat_table(&b, MYELON_FLAT_ROOT, 2);
+		ref = myelon_flat_add_ref(&b, 0);
+		/* A field that is not known, so that the vector is not aligned by accident. */
+		myelon_flat_put_u32(&b, 1, 1);
+		myelon_flat_table_end(&b);
+		cr_assert_not_null(myelon_flat_vector(&b, ref, 1, 8, width));
+		len = myelon_flat_end(&b);
+		t = myelon_flat_root(buf, (size_t)len);
+		cr_assert_eq(myelon_flat_get_vector(&t, 0, 8, 8).count, width / 8);
+		cr_assert_eq(myelon_codec_access(c, buf, (size_t)len, &in),
+		             width == 8 ? 0 : -EBADMSG);
+		cr_assert_eq(myelon_codec_decode(c, buf, (size_t)len, &v, &arena),
+		             width == 8 ? 0 : -EBADMSG);
+	}
+	cr_assert(strstr(myelon_last_error(), "not aligned to 8"), "%s", myelon_last_error());
+	myelon_codec_close(c);
+}
+
 static uint32_t get32(const unsigned char *p)
 {
 	uint32_t v;
@@ -313,6 +346,7 @@ Test(flat_hostile, what_is_wrong_is_said_with_its_place, .init = begin, .fini = 
 	broken(0, 4, root + 1, "not aligned to 4");
 	broken(root, 4, 1u << 31, "zoo: vtable at ");
 	broken(root, 4, root - 382, "zoo: vtable at 382 lies outside the message, 384 bytes");
+	broken(root, 4, root - vtable - 1, "is not aligned to 2");
 	broken(vtable, 2, 5, "an even number, 4 or more, is needed");
 	broken(vtable, 2, 0xfffe, "reaches beyond the message, 384 bytes");
 	broken(vtable + 2, 2, 0xffff, "65535 bytes, reaches beyond the message");
@@ -320,6 +354,7 @@ Test(flat_hostile, what_is_wrong_is_said_with_its_place, .init = begin, .fini = 
 	broken(name, 2, golden_zoo[name] + 1u, "zoo.name: byte ");
 	broken(at, 4, 1000, "zoo.name: the reference at ");
 	broken(text, 4, 1000, "zoo.name: string at ");
+	broken(text, 4, sizeof(golden_zoo) - text - 4, "reaches beyond the message");
 	broken(text, 4, 2, "does not end with NUL");
 	broken(text + 4, 1, 0xff, "zoo.name: byte 0 of the string is not UTF-8");
 	broken(shape.vtable, 2, 0xfffe, "zoo.shapes[0]: vtable at ");

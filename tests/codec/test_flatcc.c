@@ -111,6 +111,10 @@ Test(flatcc, a_builder_is_sent_and_read_in_place_and_owned, .init = begin, .fini
 	cr_assert_eq(myelon_typed_peek(tc, MYELON_TRY, &in, NULL), -EBADMSG);
 	cr_assert(strstr(myelon_last_error(), "3, buffer header too small"), "%s",
 	          myelon_last_error());
+	cr_assert_eq(myelon_frame_send(myelon_typed_producer_frames(tp), "broken again", 12, 0,
+	                               MYELON_TRY),
+	             0);
+	cr_assert_eq(myelon_typed_recv(tc, &bytes, &a, MYELON_TRY, NULL), -EBADMSG);
 	myelon_arena_free(&a);
 	myelon_typed_consumer_close(tc);
 	myelon_typed_producer_close(tp);

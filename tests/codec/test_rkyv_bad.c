@@ -131,10 +131,10 @@ Test(rkyv_bad, the_sentence_says_what_is_wrong_where)
 	expect_bad(96, 1, 2, "zoo.limit: the option at byte 488 is 2");
 	expect_bad(112, 1, 0xff, "zoo.note: the option");
 	expect_bad(144, 1, 3, "zoo.shape: the tag at byte 536 is 3, of 3 variants");
-	expect_bad(52, 8, 8ll << 56, "zoo.name: the string at byte 444 says it holds 8 bytes");
-	expect_bad(52, 8, 127ll << 56, "zoo.name");
-	expect_bad(52, 8, (1ll << 56) + 0xff, "zoo.name: no UTF-8 at byte 444");
-	expect_bad(144 + 4, 8, (7ll << 56) + 0xc3ll * 0x1000000000000ll, "zoo.shape.Named.name");
+	expect_bad(52, 8, 8LL << 56, "zoo.name: the string at byte 444 says it holds 8 bytes");
+	expect_bad(52, 8, 127LL << 56, "zoo.name");
+	expect_bad(52, 8, (1LL << 56) + 0xff, "zoo.name: no UTF-8 at byte 444");
+	expect_bad(144 + 4, 8, (7LL << 56) + 0xc3LL * 0x1000000000000LL, "zoo.shape.Named.name");
 }
 
 Test(rkyv_bad, lengths_and_pointers_at_the_edges_are_refused)
@@ -210,7 +210,7 @@ Test(rkyv_bad, values_nested_too_deep_are_refused_both_ways)
 	struct myelon_codec *c = codec_of(&zoo_node);
 
 	for (int i = 0; i < 200; i++) {
-		put_node(bytes, 20ul * (unsigned)i, i ? 20l * (i - 1) : -1);
+		put_node(bytes, 20ul * (unsigned)i, i ? 20L * (i - 1) : -1);
 		if (i)
 			nodes[i].next = (struct node_maybe){true, &nodes[i - 1]};
 	}

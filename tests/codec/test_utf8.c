@@ -87,7 +87,8 @@ Test(utf8, the_good_part_of_a_text_ends_before_the_first_bad_character)
 		text[at] = (char)0xff;
 		cr_assert_eq(mye_utf8_good(text, sizeof(text)), at);
 		if (at + 2 <= sizeof(text)) {
-			memcpy(text + at, "\xc3\xa4", 2);
+			text[at] = (char)0xc3;
+			text[at + 1] = (char)0xa4;
 			cr_assert_eq(mye_utf8_good(text, sizeof(text)), sizeof(text));
 			cr_assert_eq(mye_utf8_good(text, at + 1), at);
 		}

@@ -235,6 +235,21 @@ static int run_lease(const char *ring)
 	return result(rc);
 }
 
+/* A consumer comes with a lease, and leaves. */
+static int run_join_lease(const char *ring)
+{
+	struct myelon_consumer *c;
+	int rc;
+
+	kill_from_here();
+	rc = myelon_consumer_attach(
+		&c, ring,
+		WITH(.id = "victim", .start = MYELON_START_OLDEST, .flags = MYELON_F_LEASE));
+	if (rc == 0)
+		myelon_consumer_close(c);
+	return result(rc);
+}
+
 static int run_evict(const char *ring)
 {
 	kill_from_here();
@@ -253,8 +268,8 @@ static int run_evict_automatic(const char *ring)
 	return result(myelon_evict(ring, "ad_1", 0, NULL));
 }
 
-/* Evicted, died without a word, comes back. */
-static int run_join_evicted(const char *ring)
+/* A new id; or evicted, died without a word, comes back. */
+static int run_join_default(const char *ring)
 {
 	return join(ring, "victim", MYELON_START_DEFAULT);
 }
@@ -284,11 +299,13 @@ static const struct kill_scenario scenarios[] = {
 	{"close", run_close},
 	{"takeover", run_takeover},
 	{"lease", run_lease},
+	{"join_lease", run_join_lease},
 	{"hold", run_hold},
 	{"evict", run_evict},
 	{"evict_living", run_evict_living},
 	{"evict_automatic", run_evict_automatic},
-	{"join_evicted", run_join_evicted},
+	{"join_default", run_join_default},
+	{"join_evicted", run_join_default},
 };
 
 int main(int argc, char **argv)

@@ -12,6 +12,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "liveness/lease.h"
+#include "ring/ring.h"
+
 #define ATTACHED 1
 
 struct world {
@@ -148,6 +151,66 @@ Test(kill, in_automatic_join_leaves_a_place_that_is_used_again)
 	ring_with_reader();
 	w.id = NULL;
 	every_point("join_automatic", some_unread, after_join);
+}
+
+static int buffering(void *ctx)
+{
+	(void)ctx;
+	w.p = ring_make(w.name, SMALL(.buffer_until = 2));
+	cr_ok(ring_push(w.p, 3));
+	return 0;
+}
+
+/* The second one comes and leaves; if that ends the buffering, the victim's place is kept. */
+static int after_first(void *ctx, bool killed)
+{
+	struct myelon_consumer *v;
+
+	(void)ctx;
+	(void)killed;
+	w.runs++;
+	myelon_consumer_close(ring_join(w.name, WITH(.id = "second")));
+	ring_fill(w.p);
+	v = ring_join(w.name, WITH(.id = "victim"));
+	cr_assert_eq(myelon_consumer_cursor(v), -1, "run %u: begins behind %lld", w.runs,
+	             (long long)myelon_consumer_cursor(v));
+	ring_close(w.p, v);
+	w.p = NULL;
+	return 0;
+}
+
+Test(kill, in_join_while_the_ring_buffers_loses_nothing_of_the_beginning)
+{
+	every_point("join_default", buffering, after_first);
+}
+
+static enum mye_lease_state lease_of(uint32_t entry)
+{
+	return mye_lease_look(&mye_producer_of(w.p)->seg, MYE_LEASE_ENTRY(entry));
+}
+
+/* Nobody's word says for long that somebody has it: whoever comes next makes it his own, or nobody's. */
+static int after_join_lease(void *ctx, bool killed)
+{
+	const uint32_t flags = w.runs % 3 ? MYELON_F_LEASE : 0;
+	struct myelon_consumer *v;
+
+	(void)ctx;
+	cr_assert_neq(lease_of(1), MYE_LEASE_HELD, "run %u: the owner is dead", w.runs);
+	if (!killed)
+		cr_assert_eq(lease_of(1), MYE_LEASE_NONE, "run %u", w.runs);
+	v = ring_join(w.name, WITH(.id = "victim", .flags = flags));
+	cr_assert_eq(mye_consumer_of(v)->index, 1);
+	cr_assert_eq(lease_of(1), flags ? MYE_LEASE_HELD : MYE_LEASE_NONE, "run %u", w.runs);
+	myelon_consumer_close(v);
+	cr_assert_eq(lease_of(1), MYE_LEASE_NONE, "run %u", w.runs);
+	return after_join(ctx, killed);
+}
+
+Test(kill, while_a_consumer_takes_a_lease_or_gives_it_back_leaves_the_word_to_the_next)
+{
+	ring_with_reader();
+	every_point("join_lease", some_unread, after_join_lease);
 }
 
 /* The victim has read up to saved; there are five messages more. */

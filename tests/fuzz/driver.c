@@ -34,6 +34,7 @@ static struct {
 	const unsigned char *bytes;
 	size_t len;
 	uint64_t number;
+	char file[40]; /* where it is kept if it ends the program */
 } now;
 
 static void die(const char *what, const char *name)
@@ -42,16 +43,16 @@ static void die(const char *what, const char *name)
 	exit(2);
 }
 
+/* Also in a signal handler. */
 static void keep_input(void)
 {
-	char name[40];
-	int fd;
+	static const char says[] = "fuzz: the input is in the file ";
+	int fd = open(now.file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-	snprintf(name, sizeof(name), "crash-%llu", (unsigned long long)now.number);
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd >= 0 && write(fd, now.bytes, now.len) == (ssize_t)now.len)
-		fprintf(stderr, "fuzz: input %llu is in the file %s\n",
-		        (unsigned long long)now.number, name);
+	if (fd >= 0 && write(fd, now.bytes, now.len) == (ssize_t)now.len &&
+	    write(STDERR_FILENO, says, sizeof(says) - 1) > 0 &&
+	    write(STDERR_FILENO, now.file, strlen(now.file)) > 0)
+		(void)!write(STDERR_FILENO, "\n", 1);
 }
 
 static void on_signal(int sig)
@@ -128,8 +129,8 @@ static void run(const unsigned char *bytes, size_t len)
 	memcpy(copy, bytes, len);
 	now.bytes = copy;
 	now.len = len;
+	snprintf(now.file, sizeof(now.file), "crash-%llu", (unsigned long long)now.number++);
 	LLVMFuzzerTestOneInput(copy, len);
-	now.number++;
 	free(copy);
 }
 

@@ -5,10 +5,15 @@
 
 #include "../unit/ring_kit.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,6 +93,80 @@ static inline int play_hold_without(void *arg)
 	return hold(arg, 0);
 }
 
+#define PLAY_MUCH (1ull << 30)
+
+/* One that takes long to die: from the mark to the free lock it is neither. */
+static inline int hold_much(struct part *me, int (*then)(void *))
+{
+	void *much = mmap(NULL, PLAY_MUCH, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	return much == MAP_FAILED ? part_fail("mmap", -errno) : then(me);
+}
+
+static inline int play_hold_much(void *arg)
+{
+	return hold_much(arg, play_hold);
+}
+
+static inline void play_need_memory(void)
+{
+	struct sysinfo info;
+
+	cr_assert_eq(sysinfo(&info), 0);
+	if (info.freeram * info.mem_unit < 2 * PLAY_MUCH)
+		kit_skip("memory", "2 GiB are not free");
+}
+
+/* Producers in a pid namespace of their own, where their ids are others; the inner one is value[2]. */
+static inline int hold_elsewhere(struct part *me, int (*then)(void *))
+{
+	pid_t child;
+	int status;
+
+	if (unshare(CLONE_NEWPID) < 0)
+		return part_fail("unshare", -errno);
+	child = fork();
+	if (child == 0)
+		_exit(kit_die_with_parent(0) ? then(me) : 2);
+	me->page->result[PRODUCER].value[2] = (uint64_t)child;
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	for (;;)
+		pause();
+}
+
+static inline int play_hold_elsewhere(void *arg)
+{
+	return hold_elsewhere(arg, play_hold);
+}
+
+static inline int play_hold_elsewhere_without(void *arg)
+{
+	return hold_elsewhere(arg, play_hold_without);
+}
+
+static inline int play_hold_much_elsewhere(void *arg)
+{
+	return hold_elsewhere(arg, play_hold_much);
+}
+
+static inline int play_try_unshare(void *arg)
+{
+	(void)arg;
+	return unshare(CLONE_NEWPID) < 0 ? 1 : 0;
+}
+
+/* Ends the test where that is not allowed. */
+static inline void play_need_pidns(void)
+{
+	struct kit_actor probe;
+
+	cr_assert_eq(kit_fork(&probe, play_try_unshare, NULL), 0);
+	if (kit_wait(&probe, 30) != 0)
+		kit_skip("pidns", "this process may not make a pid namespace");
+}
+
 /* A consumer that waits for a message, and notes what it was told instead. */
 static inline int play_read(void *arg)
 {
@@ -104,6 +183,25 @@ static inline int play_read(void *arg)
 	myelon_consumer_stats(c, &s);
 	part_note(me, rc, &s);
 	myelon_consumer_close(c);
+	return 0;
+}
+
+/* The same with an observer. */
+static inline int play_observe(void *arg)
+{
+	struct part *me = arg;
+	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
+	struct myelon_observer *o;
+	char slot[64];
+	int rc = myelon_observer_attach(&o, me->name, WITH(.wait = me->wait));
+
+	if (rc < 0)
+		return part_fail("observe", rc);
+	part_ready(me);
+	rc = (int)myelon_observe(o, slot, 1, MYELON_FOREVER, NULL, NULL);
+	myelon_observer_stats(o, &s);
+	part_note(me, rc, &s);
+	myelon_observer_close(o);
 	return 0;
 }
 
@@ -196,6 +294,12 @@ static inline void play_kill(struct play *p, unsigned int i)
 	p->killed_ns = kit_now_ns();
 	cr_assert_eq(kit_kill(&p->actor[i], SIGKILL), 0);
 	cr_assert_eq(kit_wait(&p->actor[i], 60), -SIGKILL);
+}
+
+static inline void play_kill_elsewhere(struct play *p)
+{
+	p->killed_ns = kit_now_ns();
+	cr_assert_eq(kill((pid_t)p->page->result[PRODUCER].value[2], SIGKILL), 0);
 }
 
 /* Could a cap have ended a sleep before the death did? Then nothing is to be learnt from it. */

@@ -10,6 +10,7 @@
 #include "ring_cast.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,12 +20,14 @@
 #define READY 0  /* + index: attached */
 #define ALLOW 16 /* + index */
 #define COPIED 15
-#define START 32 /* + index: attach now */
+#define LET_GO 14 /* a word: the copy may end */
+#define START 32  /* + index: attach now */
 #define ALL 1000000u
 #define HANG_NS 600000000000ll /* never, in a test */
 #define MS 1000000ll
 
-enum life { READS, EXECS, LEAVES_A_COPY };
+/* LEAVES_A_KEEPER: a copy that ends when LET_GO says so. */
+enum life { READS, EXECS, EXECS_LATER, LEAVES_A_COPY, LEAVES_A_KEEPER };
 
 struct member {
 	struct kit_page *page;
@@ -33,6 +36,8 @@ struct member {
 	unsigned int index;
 	uint32_t end;   /* close after so many; 0: never */
 	uint32_t every; /* us between messages */
+	uint32_t flags; /* MYELON_F_* */
+	size_t memory;  /* bytes that it touches */
 	enum life life;
 	bool awaits; /* word START + index before it attaches */
 	bool framed;
@@ -51,7 +56,7 @@ static struct {
 	int signal;
 } heard;
 
-static void hear(void *ctx, const struct myelon_failure *alert)
+static inline void hear(void *ctx, const struct myelon_failure *alert)
 {
 	(void)ctx;
 	heard.count++;
@@ -106,34 +111,51 @@ static inline void member_leave_copy(const struct member *m)
 	if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) != 0)
 		return;
 	kit_set(m->page, COPIED, 1);
-	while (getppid() == parent)
+	while (m->life == LEAVES_A_COPY && getppid() == parent)
 		member_rest(500);
-	member_rest(100000);
+	if (m->life == LEAVES_A_COPY)
+		member_rest(100000);
+	else
+		kit_await(m->page, LET_GO, 1, 60);
 	_exit(0);
+}
+
+/* Once it has read what it may. */
+static inline void member_idle(const struct member *m, bool *copied)
+{
+	if (m->life == EXECS_LATER)
+		member_rest(60000);
+	if (m->life == EXECS || m->life == EXECS_LATER)
+		execlp("sleep", "sleep", "1000", (char *)NULL);
+	if ((m->life == LEAVES_A_COPY || m->life == LEAVES_A_KEEPER) && !*copied)
+		member_leave_copy(m);
+	*copied = true;
+	member_rest(500);
 }
 
 static int member_consume(const struct member *m)
 {
 	bool copied = false;
 	struct kit_result *r = &m->page->result[m->index];
-	struct myelon_attach_opts o = MYELON_ATTACH_OPTS(.id = m->id, .wait = MYELON_WAIT_PARK);
+	struct myelon_attach_opts o =
+		MYELON_ATTACH_OPTS(.id = m->id, .wait = MYELON_WAIT_PARK, .flags = m->flags);
 	struct myelon_consumer *c;
 	int rc;
 
+	if (m->memory && mmap(NULL, m->memory, PROT_READ | PROT_WRITE,
+	                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
+		return member_fail(m, "mmap", -errno);
 	if (m->awaits && !kit_await(m->page, START + m->index, 1, 60))
 		return 2;
-	rc = myelon_consumer_attach(&c, m->name, &o);
+	/* Who comes in place of one that is dying waits until its lock is free. */
+	while ((rc = myelon_consumer_attach(&c, m->name, &o)) == -EBUSY && m->awaits)
+		member_rest(1000);
 	if (rc < 0)
 		return member_fail(m, "attach", rc);
 	kit_set(m->page, READY + m->index, 1);
 	while (!m->end || r->count < m->end) {
 		if (r->count >= m->page->word[ALLOW + m->index]) {
-			if (m->life == EXECS)
-				execlp("sleep", "sleep", "1000", (char *)NULL);
-			if (m->life == LEAVES_A_COPY && !copied)
-				member_leave_copy(m);
-			copied = true;
-			member_rest(500);
+			member_idle(m, &copied);
 			continue;
 		}
 		rc = member_read(m, c);

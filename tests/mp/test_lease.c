@@ -5,11 +5,7 @@
  */
 #include "lease_cast.h"
 
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/sysinfo.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static struct play p;
@@ -63,30 +59,12 @@ Test(lease, killed_producer_wakes_every_sleeper_at_once)
 	wakes_all(play_hold, MYELON_WAIT_ADAPTIVE, 2);
 }
 
-static int observe(void *arg)
-{
-	struct part *me = arg;
-	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
-	struct myelon_observer *o;
-	char slot[64];
-	int rc = myelon_observer_attach(&o, me->name, WITH(.wait = me->wait));
-
-	if (rc < 0)
-		return part_fail("observe", rc);
-	part_ready(me);
-	rc = (int)myelon_observe(o, slot, 1, MYELON_FOREVER, NULL, NULL);
-	myelon_observer_stats(o, &s);
-	part_note(me, rc, &s);
-	myelon_observer_close(o);
-	return 0;
-}
-
 Test(lease, killed_producer_wakes_observers_too)
 {
 	play_ring(&p);
 	play_start(&p, PRODUCER, play_hold, 0);
 	play_await(&p, PRODUCER);
-	play_start(&p, 0, observe, MYELON_WAIT_PARK);
+	play_start(&p, 0, play_observe, MYELON_WAIT_PARK);
 	play_await(&p, 0);
 	play_rest(20);
 	play_kill(&p, PRODUCER);
@@ -96,55 +74,15 @@ Test(lease, killed_producer_wakes_observers_too)
 		cr_assert_eq(play_caps(&p, 0), 0);
 }
 
-/* What the others are compared with: that they count the cap at all. */
-Test(lease, without_one_only_the_cap_finds_the_death)
-{
-	play_ring(&p);
-	play_start(&p, PRODUCER, play_hold_without, 0);
-	play_await(&p, PRODUCER);
-	play_start(&p, 0, play_read, MYELON_WAIT_PARK);
-	play_asleep(&p, 1);
-	play_kill(&p, PRODUCER);
-	play_over(&p, 0);
-	cr_assert_eq(play_rc(&p, 0), -EOWNERDEAD);
-	cr_assert_geq(play_caps(&p, 0), 1);
-}
-
-/* In a pid namespace of its own, where its ids are others. */
-static int hold_elsewhere(void *arg)
-{
-	struct part *me = arg;
-	pid_t child;
-	int status;
-
-	if (unshare(CLONE_NEWPID) < 0)
-		return part_fail("unshare", -errno);
-	child = fork();
-	if (child == 0)
-		_exit(kit_die_with_parent(0) ? play_hold(arg) : 2);
-	me->page->result[PRODUCER].value[2] = (uint64_t)child;
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	for (;;)
-		pause();
-}
-
-static int try_unshare(void *arg)
-{
-	(void)arg;
-	return unshare(CLONE_NEWPID) < 0 ? 1 : 0;
-}
-
 static bool death_elsewhere(void)
 {
 	play_ring(&p);
-	play_start(&p, PRODUCER, hold_elsewhere, 0);
+	play_start(&p, PRODUCER, play_hold_elsewhere, 0);
 	play_await(&p, PRODUCER);
 	for (unsigned int i = 0; i < 2; i++)
 		play_start(&p, i, play_read, MYELON_WAIT_PARK);
 	play_asleep(&p, 2);
-	p.killed_ns = kit_now_ns();
-	cr_assert_eq(kill((pid_t)p.page->result[PRODUCER].value[2], SIGKILL), 0);
+	play_kill_elsewhere(&p);
 	for (unsigned int i = 0; i < 2; i++) {
 		play_over(&p, i);
 		cr_assert_eq(play_rc(&p, i), -EOWNERDEAD);
@@ -159,11 +97,7 @@ static bool death_elsewhere(void)
 
 Test(lease, death_in_another_pid_namespace_is_heard_of_too)
 {
-	struct kit_actor probe;
-
-	cr_assert_eq(kit_fork(&probe, try_unshare, NULL), 0);
-	if (kit_wait(&probe, 30) != 0)
-		kit_skip("pidns", "this process may not make a pid namespace");
+	play_need_pidns();
 	for (int i = 0; i < 20; i++)
 		if (death_elsewhere())
 			return;
@@ -235,25 +169,11 @@ Test(lease, exec_of_the_owner_is_a_death)
 	play_kill(&p, PRODUCER);
 }
 
-#define BIG (1ull << 30)
-
-static int hold_much(void *arg)
-{
-	void *much = mmap(NULL, BIG, PROT_READ | PROT_WRITE,
-	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	return much == MAP_FAILED ? part_fail("mmap", -errno) : play_hold(arg);
-}
-
 /* From the mark to the free lock is a time in which the producer is neither. */
 Test(lease, producer_that_takes_long_to_die_is_waited_for)
 {
-	struct sysinfo info;
-
-	cr_assert_eq(sysinfo(&info), 0);
-	if (info.freeram * info.mem_unit < 2 * BIG)
-		kit_skip("memory", "2 GiB are not free");
-	wakes_all(hold_much, MYELON_WAIT_PARK, 2);
+	play_need_memory();
+	wakes_all(play_hold_much, MYELON_WAIT_PARK, 2);
 }
 
 /* A reader that goes on with the next producer; told of two deaths. */

@@ -99,6 +99,8 @@ Test(liveness, lock_that_outlives_its_process_is_asked_for_until_it_is_free)
 	expect_failure(MYELON_CAUSE_DEAD, "w", 2);
 	cr_assert_eq(caps(), 0, "found by a look at the cap");
 	cr_assert_geq(failure().stalled_ns, 100 * MS, "declared dead while its lock was held");
+	cr_assert_eq(heard.count, 1);
+	cr_assert_eq(heard.last.cause, MYELON_CAUSE_DYING);
 	cr_assert_eq(kit_wait(&cast.actor[1], 30), -SIGKILL);
 	end_ring();
 }

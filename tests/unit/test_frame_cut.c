@@ -243,6 +243,54 @@ Test(frame_cut, resume_in_the_middle_reports_one_message)
 	ends_close(&e);
 }
 
+static void come_again(struct ends *e)
+{
+	myelon_frame_consumer_close(e->fc);
+	cr_assert_eq(
+		myelon_frame_consumer_attach(&e->fc, e->name, &MYELON_ATTACH_OPTS(.id = "reader")),
+		0);
+}
+
+Test(frame_cut, message_that_was_put_together_and_not_released_is_reported_to_who_resumes)
+{
+	struct myelon_message m;
+	struct ends e;
+
+	ends_open(&e, 64, 16);
+	cr_assert_eq(send_pattern(&e, 900, 1, MYELON_TRY), 0);
+	cr_assert_eq(myelon_frame_peek(e.fc, MYELON_TRY, &m), 1);
+	cr_assert_eq(myelon_frame_peek(e.fc, MYELON_TRY, &m), 1);
+	cr_assert_eq(m.len, 900);
+	come_again(&e);
+	expect_bad(&e, 1);
+	expect_good(&e);
+	cr_assert_eq(send_pattern(&e, 900, 2, MYELON_TRY), 0);
+	take_pattern(&e, 900, 2);
+	come_again(&e);
+	expect_empty(&e);
+	cr_assert_eq(myelon_consumer_lag(myelon_frame_consumer_ring(e.fc)), 0);
+	ends_close(&e);
+}
+
+Test(frame_cut, report_of_a_fragment_without_a_beginning_counts_when_the_next_call_is_made)
+{
+	struct ends e;
+
+	ends_open(&e, 64, 16);
+	put_fragment(&e, 1, 0, F, 48, 2000);
+	expect_empty(&e);
+	put_fragment(&e, 1, 1, 0, 48, 0);
+	come_again(&e);
+	expect_bad(&e, 1);
+	/* Who was told may have died before it told anybody. */
+	come_again(&e);
+	expect_bad(&e, 1);
+	expect_empty(&e);
+	come_again(&e);
+	expect_good(&e);
+	ends_close(&e);
+}
+
 Test(frame_cut, message_over_the_limit_is_skipped_with_its_length)
 {
 	struct myelon_message m;

@@ -2,6 +2,7 @@
 /* Managed calls without other processes: options, what they refuse, batches, fork. */
 #include "ring_kit.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,135 @@ Test(liveness, ids_are_copied)
 	cr_ok(myelon_claim_managed(p, 1, MYELON_TRY, &s));
 	cr_ok(myelon_cancel(p));
 	ring_close(p, c);
+}
+
+static void count_any(void *ctx, const struct myelon_failure *alert)
+{
+	cr_assert_eq(alert->cause, MYELON_CAUSE_MISSING, "%s", alert->id);
+	++*(int *)ctx;
+}
+
+/* Named twice, and once more by its prefix: it is one consumer, and one alert when it is gone. */
+Test(liveness, id_that_is_required_twice_counts_once)
+{
+	const char *const ids[] = {"w_0", "w_0", "other", "w_0"};
+	struct myelon_liveness_opts o = MYELON_LIVENESS_OPTS(.required = {.prefix = "w",
+	                                                                  .prefix_count = 1,
+	                                                                  .ids = ids,
+	                                                                  .id_count = 4});
+	char name[KIT_NAME];
+	struct myelon_producer *p = ring_make(name, SMALL(.wait = MYELON_WAIT_PARK));
+	struct myelon_consumer *c, *other;
+	struct myelon_span s;
+	int alerts = 0;
+
+	cr_ok(require(p, &o));
+	cr_assert_eq(myelon_claim_managed(p, 1, MYELON_TRY, &s), -EAGAIN);
+	cr_assert_not_null(strstr(myelon_last_error(), "missing: w_0, other;"), "%s",
+	                   myelon_last_error());
+	c = ring_join(name, WITH(.id = "w_0"));
+	other = ring_join(name, WITH(.id = "other"));
+	o.hook = count_any;
+	o.ctx = &alerts;
+	o.progress_ns = 10 * MS;
+	o.on_failure = MYELON_ON_FAILURE_LOG;
+	cr_ok(require(p, &o));
+	cr_ok(myelon_claim_managed(p, 1, MYELON_TRY, &s));
+	cr_ok(myelon_cancel(p));
+	ring_fill(p);
+	myelon_consumer_close(c);
+	ring_pull(other, 0, 8);
+	ring_fill(p);
+	ring_pull(other, 8, 7);
+	ring_fill(p);
+	myelon_consumer_close(other);
+	/* Nobody gates: the last minimum does, and both are missing. */
+	cr_assert_eq(myelon_claim_managed(p, 8, myelon_deadline_after(200 * MS), &s), -ETIMEDOUT);
+	cr_assert_eq(alerts, 2);
+	ring_close(p, NULL);
+}
+
+struct maker {
+	const char *name;
+	struct myelon_producer *p;
+	struct myelon_consumer *c[2];
+	int rc;
+};
+
+static void *join_both(void *arg)
+{
+	struct maker *m = arg;
+	struct myelon_attach_opts o = MYELON_ATTACH_OPTS(.timeout_ns = 30000 * MS);
+
+	o.id = "w_0";
+	m->rc = myelon_consumer_attach(&m->c[0], m->name, &o);
+	o.id = "x";
+	if (m->rc == 0)
+		m->rc = myelon_consumer_attach(&m->c[1], m->name, &o);
+	return NULL;
+}
+
+/* The options of the ring may be gone by then. */
+static void require_as_ring(bool opened)
+{
+	char name[KIT_NAME], prefix[4] = "w", x[4] = "x";
+	const char *ids[] = {x};
+	struct myelon_wait_for whom = {
+		.prefix = prefix, .prefix_count = 1, .ids = ids, .id_count = 1};
+	struct maker m = {.name = name};
+	struct myelon_failure f = MYELON_FAILURE_INIT;
+	struct myelon_span s;
+	pthread_t thread;
+
+	if (opened) {
+		m.p = ring_make(name, SMALL(.flags = MYELON_F_KEEP));
+		myelon_producer_close(m.p);
+	} else {
+		kit_ring_name(name, "ring");
+	}
+	cr_assert_eq(pthread_create(&thread, NULL, join_both, &m), 0);
+	if (opened)
+		cr_ok(myelon_producer_open(&m.p, name, &MYELON_OPEN_OPTS(.wait_for = whom)));
+	else
+		cr_ok(myelon_producer_create(&m.p, name, SMALL(.wait_for = whom)));
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	cr_ok(m.rc);
+	prefix[0] = x[0] = 'q';
+	ids[0] = NULL;
+	cr_ok(require(m.p, LIVE(.flags = MYELON_LIVENESS_AS_RING)));
+	cr_ok(myelon_claim_managed(m.p, 1, MYELON_TRY, &s));
+	cr_ok(myelon_cancel(m.p));
+	cr_assert_eq(myelon_evict(name, "x", MYELON_F_FORCE, NULL), 1);
+	cr_ok(require(m.p, LIVE(.flags = MYELON_LIVENESS_AS_RING, .startup_ns = MS)));
+	cr_assert_eq(myelon_claim_managed(m.p, 1, kit_deadline(30), &s), -ETIMEDOUT);
+	cr_assert_not_null(strstr(myelon_last_error(), "missing: x;"), "%s", myelon_last_error());
+	cr_assert_eq(myelon_producer_failure(m.p, &f), 1);
+	cr_assert_str_eq(f.id, "x");
+	/* Together with names it is not clear who is meant. */
+	cr_assert_eq(require(m.p, LIVE(.flags = MYELON_LIVENESS_AS_RING, .required.count = 1)),
+	             -EINVAL);
+	myelon_producer_close(m.p);
+	for (int i = 0; i < 2; i++)
+		myelon_consumer_close(m.c[i]);
+	if (opened)
+		cr_ok(myelon_ring_remove(name, NULL));
+}
+
+Test(liveness, whom_the_ring_waited_for_can_be_required)
+{
+	require_as_ring(false);
+	require_as_ring(true);
+}
+
+Test(liveness, whom_the_ring_waited_for_is_refused_where_it_waited_for_nobody)
+{
+	char name[KIT_NAME];
+	struct myelon_producer *p = ring_make(name, SMALL(.flags = 0));
+
+	cr_assert_eq(require(p, LIVE(.flags = MYELON_LIVENESS_AS_RING)), -EINVAL);
+	cr_assert_not_null(strstr(myelon_last_error(), "wait_for"), "%s", myelon_last_error());
+	cr_assert_eq(require(p, LIVE(.flags = 2)), -EINVAL);
+	ring_close(p, NULL);
 }
 
 /* The start is not skipped because a plain claim left room. */
