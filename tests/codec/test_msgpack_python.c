@@ -10,6 +10,7 @@
 #include <myelon/error.h>
 #include <myelon/msgpack.h>
 
+#include "interop/row.h"
 #include "object.h"
 #include "zoo.h"
 
@@ -63,7 +64,7 @@ static const char *find_python(void)
 	static const char python[] = "/usr/bin/python3";
 
 	if (run(python, "import msgpack", "", "", "") != 0)
-		kit_skip("python3-msgpack", "/usr/bin/python3 with the module msgpack is needed");
+		row_skip("python3-msgpack", "/usr/bin/python3 with the module msgpack is needed");
 	return python;
 }
 
@@ -119,11 +120,14 @@ static void read_messages(struct myelon_codec *c, const char *path)
 	myelon_arena_free(&a);
 }
 
-static void there_and_back(const struct myelon_type *type, const char *how)
+static void there_and_back(const char *row, const char *direction, const struct myelon_type *type,
+                           const char *how)
 {
-	const char *python = find_python();
 	char in[4096], out[4096];
+	const char *python;
 
+	row_begin(row, "msgpack", direction, "Python, msgpack");
+	python = find_python();
 	snprintf(in, sizeof(in), "%s/sent", kit_tmp_dir());
 	snprintf(out, sizeof(out), "%s/again", kit_tmp_dir());
 	for (uint32_t flags = 0; flags < FORMS; flags++) {
@@ -138,19 +142,20 @@ static void there_and_back(const struct myelon_type *type, const char *how)
 	}
 	remove(in);
 	remove(out);
+	row_ok("%u objects", FORMS * MESSAGES);
 }
 
 Test(msgpack_python, objects_of_every_kind_come_back, .timeout = 240)
 {
-	there_and_back(&zoo_type, "same");
+	there_and_back("msgpack_zoo", "C -> Python -> C", &zoo_type, "same");
 }
 
 Test(msgpack_python, fields_come_back_in_any_order, .timeout = 240)
 {
-	there_and_back(&zoo_type, "shuffle");
+	there_and_back("msgpack_shuffled", "C -> Python -> C, shuffled", &zoo_type, "shuffle");
 }
 
 Test(msgpack_python, batches_come_back, .timeout = 240)
 {
-	there_and_back(&batch_type, "same");
+	there_and_back("msgpack_batch", "C -> Python -> C, batches", &batch_type, "same");
 }
