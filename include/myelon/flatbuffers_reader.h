@@ -162,7 +162,7 @@ static inline bool myelon_flat_has(const struct myelon_flat_table *t, uint32_t s
 	static inline c_type myelon_flat_get_##name(const struct myelon_flat_table *t,             \
 	                                            uint32_t slot, c_type preset)                  \
 	{                                                                                          \
-		uint32_t at = myelon_flat_field_(t, slot, bits / 8);                               \
+		uint32_t at = myelon_flat_field_(t, slot, (bits) / 8);                             \
                                                                                                    \
 		return at ? (c_type)myelon_flat_load##bits##_(t->data + at) : preset;              \
 	}

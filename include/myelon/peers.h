@@ -27,6 +27,9 @@
  * within 100 ms. A process that lives on without its lock (exec) is found within 1 s. A ring that
  * nobody uses any more is found to be removed at once, one that was removed by force within 1 s.
  *
+ * Costs half a dozen descriptors, and one for each place whose process can be seen from here: with a
+ * thousand consumers mind the limit (ulimit -n). Where it is reached, deaths are found within 100 ms.
+ *
  * Whether somebody is dead is its lock's word alone; nothing that is written in the ring can make a
  * living one "died".
  *

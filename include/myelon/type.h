@@ -159,8 +159,8 @@ MYELON_API extern const struct myelon_type myelon_bool, myelon_u8, myelon_u16, m
 /** @p type: of one element. */
 #define MYELON_ARRAY_OF(elem, type, n)                                                             \
 	{                                                                                          \
-		NULL, MYELON_TYPE_ARRAY, (uint32_t)sizeof(type[n]), MYELON_ALIGNOF_(type), (n),    \
-			(elem), NULL, 0, 0                                                         \
+		NULL, MYELON_TYPE_ARRAY, (uint32_t)(sizeof(type) * (n)), MYELON_ALIGNOF_(type),    \
+			(n), (elem), NULL, 0, 0                                                    \
 	}
 /** @p type: the struct with the members present and value. */
 #define MYELON_OPTION_OF(elem, type)                                                               \

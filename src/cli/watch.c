@@ -52,8 +52,8 @@ static const struct arg options[] = {
          .value = &exit_on,
          .metavar = "CHANGES",
          .parse = parse_changes,
-         .help = "end at the first of these, also if it was so at the start, with the\n"
-                 "exit code 9; such as died,evicted"},
+         .help = "end at the first of these, such as died,evicted, with the exit code 9;\n"
+                 "also at who is there (attached) or dead (died) at the start"},
 	{.name = "stalled",
          .type = ARG_DURATION,
          .value = &stalled_ns,

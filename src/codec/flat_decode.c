@@ -108,7 +108,10 @@ static int decode_vector(struct mye_flat_walk *w, const struct mye_flat_node *n,
 	if (rc < 0)
 		return rc;
 	if (!n->in_place) {
-		elements = object_room(w, n->inner->type, count);
+		/* What is copied as it is need not be zeroed before. */
+		elements = n->inner->plain ? room(w, (uint64_t)count * n->inner->size,
+		                                  n->inner->type->align)
+		                           : object_room(w, n->inner->type, count);
 		if (!elements)
 			return -ENOMEM;
 		*v = (struct myelon_vector){.data = elements, .count = count};

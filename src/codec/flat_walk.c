@@ -109,7 +109,7 @@ int mye_flat_find_union(struct mye_flat_walk *w, const struct mye_flat_at *t,
                         const struct mye_flat_field *f, const struct mye_flat_variant **variant,
                         uint32_t *at)
 {
-	uint32_t type_at, type = 0;
+	uint32_t type_at = 0, to, type = 0;
 	int rc = mye_flat_find(w, t, f->slot - 1, 1, 1, &type_at);
 
 	if (rc < 0)
@@ -120,9 +120,10 @@ int mye_flat_find_union(struct mye_flat_walk *w, const struct mye_flat_at *t,
 	if (!*variant)
 		return type ? BAD(w, "%u is no type of the union", type)
 		            : BAD(w, "the required union is missing");
-	if (!(*variant)->node)
-		return 0;
 	rc = mye_flat_find_field(w, t, f, at);
+	/* Not looked at, but what follows references without looking at the type stays inside. */
+	if (!(*variant)->node)
+		return rc > 0 ? mye_flat_follow(w, *at, &to) : rc;
 	return rc ? rc : BAD(w, "the union has the type %u and no value", type);
 }
 
@@ -157,7 +158,7 @@ int mye_flat_elements(struct mye_flat_walk *w, uint32_t at, const struct mye_fla
                       uint32_t *first, uint32_t *count)
 {
 	const struct mye_flat_node *wire = node->inner->wire;
-	uint32_t to;
+	uint32_t to = 0;
 	int rc = mye_flat_follow(w, at, &to);
 
 	if (rc < 0)
@@ -178,7 +179,7 @@ int mye_flat_elements(struct mye_flat_walk *w, uint32_t at, const struct mye_fla
 
 int mye_flat_bytes(struct mye_flat_walk *w, uint32_t at, uint32_t *first, uint32_t *len)
 {
-	uint32_t to;
+	uint32_t to = 0;
 	int rc = mye_flat_follow(w, at, &to);
 
 	if (rc < 0)

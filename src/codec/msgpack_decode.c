@@ -109,9 +109,10 @@ static int fill_vector(struct mye_mp_decoder *d, const struct myelon_type *t,
 		                     "%zu are left",
 		                     v.count, item->at, least(e), (size_t)(d->r.end - d->r.at));
 	rc = enter(d, item);
-	if (rc == 0)
-		rc = mye_take(&d->take, &d->path, v.count, e->size, e->align, &to);
 	if (rc < 0)
+		return rc;
+	to = mye_take(&d->take, &d->path, v.count, e->size, e->align, &rc);
+	if (!to)
 		return rc;
 	/* What the description does not know is zero. */
 	if (is_zero_before(e))
@@ -147,9 +148,10 @@ static int fill_box(struct mye_mp_decoder *d, const struct myelon_type *t,
 	void *to;
 	int rc = enter(d, item);
 
-	if (rc == 0)
-		rc = mye_take(&d->take, &d->path, 1, e->size, e->align, &to);
 	if (rc < 0)
+		return rc;
+	to = mye_take(&d->take, &d->path, 1, e->size, e->align, &rc);
+	if (!to)
 		return rc;
 	memset(to, 0, e->size);
 	memcpy(object, &to, sizeof(to));

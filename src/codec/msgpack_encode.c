@@ -191,9 +191,27 @@ static int bytes(struct walk *k, const unsigned char *object)
 
 /* ---- what has parts ---- */
 
+/* Bytes of every value of the type; 0: they differ. */
+static uint32_t always(const struct myelon_type *t)
+{
+	switch ((enum myelon_type_kind)t->kind) {
+	case MYELON_TYPE_BOOL:
+		return 1;
+	case MYELON_TYPE_F32:
+	case MYELON_TYPE_F64:
+		return 1 + t->size;
+	default:
+		return 0;
+	}
+}
+
 static int elements(struct walk *k, const struct myelon_type *e, const unsigned char *at,
                     size_t count)
 {
+	if (!k->begin && always(e)) {
+		k->bytes += count * always(e);
+		return 0;
+	}
 	for (size_t i = 0; i < count; i++) {
 		int rc = walk(k, e, at + i * e->size);
 

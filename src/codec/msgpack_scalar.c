@@ -161,8 +161,8 @@ static int fill_text(struct mye_mp_decoder *d, const struct mye_mp_item *item,
 		return mye_mp_wrong(d, item, "a str");
 	if (t.len == 0)
 		return 0;
-	rc = mye_take(&d->take, &d->path, t.len, 1, 1, &to);
-	if (rc < 0)
+	to = mye_take(&d->take, &d->path, t.len, 1, 1, &rc);
+	if (!to)
 		return rc;
 	memcpy(to, mye_mp_body(&d->r, item), t.len);
 	good = mye_utf8_good(to, t.len);
@@ -187,8 +187,8 @@ static int fill_bytes(struct mye_mp_decoder *d, const struct mye_mp_item *item,
 		return mye_mp_wrong(d, item, "a bin");
 	if (v.count == 0)
 		return 0;
-	rc = mye_take(&d->take, &d->path, v.count, 1, 1, &to);
-	if (rc < 0)
+	to = mye_take(&d->take, &d->path, v.count, 1, 1, &rc);
+	if (!to)
 		return rc;
 	memcpy(to, mye_mp_body(&d->r, item), v.count);
 	v.data = to;

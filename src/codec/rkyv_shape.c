@@ -177,7 +177,7 @@ static void flag_fields(struct build *b, struct myelon_rkyv_shape *s, bool in_en
 	uint64_t bytes = 0;
 	bool like_c = !in_enum && s->size == s->type->size;
 
-	for (uint32_t i = 0; i < s->count; i++) {
+	for (uint32_t i = 0; s->parts && i < s->count; i++) {
 		const struct myelon_rkyv_part *p = &s->parts[i];
 
 		all &= p->shape->flags;

@@ -12,8 +12,9 @@ struct mye_take {
 	uint64_t left;              /* bytes that may still be taken */
 };
 
-/* Room for @count elements of @size bytes, not zeroed. @return 0; -EBADMSG (the limit), -ENOMEM (the arena). */
-int mye_take(struct mye_take *t, struct mye_path *path, size_t count, size_t size, size_t align,
-             void **p);
+/* Room for @count elements of @size bytes, not zeroed. @return NULL: *rc is -EBADMSG (the limit) or -ENOMEM (the
+ * arena). */
+void *mye_take(struct mye_take *t, struct mye_path *path, size_t count, size_t size, size_t align,
+               int *rc);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 /*
- * The end of a process as a word: what a reader without a lease sleeps on beside its doorbell. Only an event, as
- * everywhere: the verdict is the lock.
+ * The end of a process as a word: what a reader sleeps on beside its doorbell, and the lease if there is one.
+ * Only an event, as everywhere: the verdict is the lock.
  *
  * The word is in an io_uring with one request, a poll of the process's pidfd, which stays in the kernel over many
  * sleeps: a sleep costs one word more in its futex_waitv, and nothing is asked for again after a wake. It

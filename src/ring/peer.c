@@ -22,6 +22,13 @@ static uint32_t load_state(const struct mye_segment *seg)
 	return __atomic_load_n(&seg->producer->slow.state, __ATOMIC_ACQUIRE);
 }
 
+bool mye_peer_closed(const struct mye_segment *seg, uint64_t epoch)
+{
+	return load_state(seg) == MYE_PRODUCER_CLOSED ||
+	       __atomic_load_n(&seg->producer->hot.closed_epoch, __ATOMIC_RELAXED) ==
+	               (uint32_t)epoch;
+}
+
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg)
 {
 	*peer = (struct mye_peer){.epoch = load_epoch(seg)};
@@ -41,7 +48,6 @@ bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg)
 int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
 {
 	uint64_t epoch = load_epoch(seg);
-	uint32_t state;
 
 	if (epoch != peer->epoch) {
 		peer->epoch = epoch;
@@ -49,11 +55,12 @@ int mye_peer_ask(struct mye_peer *peer, const struct mye_segment *seg)
 	}
 	if (peer->verdict)
 		return peer->verdict;
-	state = load_state(seg);
 	peer->asked_ns = mye_now();
-	if (state == MYE_PRODUCER_CLOSED)
+	if (load_state(seg) == MYE_PRODUCER_CLOSED)
 		return -EPIPE;
-	return mye_role_held(seg, MYE_LOCK_PRODUCER) == 0 ? -EOWNERDEAD : 0;
+	if (mye_role_held(seg, MYE_LOCK_PRODUCER) != 0)
+		return 0;
+	return mye_peer_closed(seg, epoch) ? -EPIPE : -EOWNERDEAD;
 }
 
 int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int verdict)
@@ -68,7 +75,7 @@ int mye_peer_confirm(struct mye_peer *peer, const struct mye_segment *seg, int v
 		verdict,
 		"the producer of ring %s (pid %u) died and everything it published was read; "
 		"wait for a new one, or close",
-		seg->place.name, seg->producer->identity.pid);
+		seg->place.name, __atomic_load_n(&seg->producer->identity.pid, __ATOMIC_RELAXED));
 }
 
 bool mye_peer_due(const struct mye_peer *peer)
@@ -112,6 +119,11 @@ static void watch(struct mye_peer *peer, const struct mye_segment *seg)
 	peer->watched = peer->epoch;
 }
 
+static void sleep_also_on(struct mye_waiter *w, const uint32_t *word, uint32_t value, bool own)
+{
+	w->watched[w->watching++] = (struct mye_futex){.word = word, .value = value, .own = own};
+}
+
 /* What the sleep is on beside the bell. @return when it is over in any case. */
 static int64_t choose_way(struct mye_peer *peer, struct mye_waiter *w, struct mye_segment *seg,
                           uint32_t lease)
@@ -121,19 +133,12 @@ static int64_t choose_way(struct mye_peer *peer, struct mye_waiter *w, struct my
 		return mye_now() + peer->dying_ns;
 	}
 	peer->dying_ns = 0;
-	if (mye_lease_state_of(lease) == MYE_LEASE_HELD) {
-		w->watched = &seg->shared->lease.lease[MYE_LEASE_PRODUCER];
-		w->watched_value = lease;
-		w->watched_own = false;
-		return MYELON_FOREVER;
-	}
+	if (mye_lease_state_of(lease) == MYE_LEASE_HELD)
+		sleep_also_on(w, &seg->shared->lease.lease[MYE_LEASE_PRODUCER], lease, false);
 	if (peer->lasted != peer->epoch)
 		return mye_now() + FIRST_PART_NS;
-	if (peer->ending.ring) {
-		w->watched = mye_ending_word(&peer->ending);
-		w->watched_value = 0;
-		w->watched_own = true;
-	}
+	if (peer->ending.ring)
+		sleep_also_on(w, mye_ending_word(&peer->ending), 0, true);
 	return MYELON_FOREVER;
 }
 
@@ -144,7 +149,8 @@ static void learn(struct mye_peer *peer, bool in_full)
 		peer->lasted = peer->epoch;
 	if (mye_ending_came(&peer->ending)) {
 		mye_ending_close(&peer->ending);
-		peer->ended = peer->epoch;
+		/* Not always the present one: a predecessor that closed lives on for a while. */
+		peer->ended = peer->watched;
 	}
 }
 
@@ -156,12 +162,12 @@ int mye_peer_park(struct mye_peer *peer, struct mye_waiter *w, struct mye_segmen
 	int64_t until;
 	int rc;
 
-	if (!leased && peer->lasted == peer->epoch && !dying(peer, lease))
+	if (peer->lasted == peer->epoch && !dying(peer, lease))
 		watch(peer, seg);
 	until = choose_way(peer, w, seg, lease);
 	rc = mye_waiter_park(w, seg, &sh->bell.doorbell, bell, &sh->bell.wake_ns,
 	                     until < deadline ? until : deadline);
-	w->watched = NULL;
+	w->watching = 0;
 	if (leased)
 		mye_lease_pass_on(seg, MYE_LEASE_PRODUCER, lease);
 	learn(peer, rc == -ETIMEDOUT && until < deadline);

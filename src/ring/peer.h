@@ -12,6 +12,12 @@
 void mye_peer_init(struct mye_peer *peer, const struct mye_segment *seg);
 void mye_peer_close(struct mye_peer *peer);
 
+/*
+ * Did the producer of @p epoch close in order? Asked again when its lock is found free: who closes says so first. Not
+ * by the state alone: a successor changes that before the epoch.
+ */
+bool mye_peer_closed(const struct mye_segment *seg, uint64_t epoch);
+
 /* Cheap, without a system call: may there be a verdict? True if the producer closed or the epoch moved. */
 bool mye_peer_changed(struct mye_peer *peer, const struct mye_segment *seg);
 
@@ -36,9 +42,10 @@ int64_t mye_dying_pause(int64_t last);
 
 /*
  * A sleep that the producer's death ends. lease: between the load of the bell and the announcement. With a lease
- * it is on that word. Without, the first part of a sleep is on the bell alone; if it passes without news it
- * was no moment of a stream, and from then on the end of the producer's process is a word, too (ending.h).
- * Where neither is to be had the lock is asked for at each cap.
+ * it is on that word, too. The first part of a sleep is short; if it passes without news it was no moment of a
+ * stream, and from then on the end of the producer's process is a word as well (ending.h), also beside a lease: of
+ * which the kernel wakes one sleeper, who may be stopped. Where neither is to be had the lock is asked for at each
+ * cap.
  *
  * to_ask: may it be dead, and the lock is to be asked for before the sleep: it is dying by either word, or was never
  * asked for. park: as mye_waiter_park() on the doorbell; short, and shorter than @p deadline, while the producer

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ring/join.h"
+#include "ring/peer.h"
 #include "ring/peers.h"
 #include "sys/sys.h"
 
@@ -130,17 +131,21 @@ static void part(struct mye_peers *w, uint32_t place, const struct sight *s)
 		return;
 	mye_peers_unwatch(w, place);
 	r->stalled = r->dying = false;
+	/* It was told, and what the next one with its id came to is told next. Of several who were evicted
+	   the flag names the last. */
+	if (was == MYE_GONE && !same && s->evicted != r->generation && strcmp(r->id, s->id) == 0)
+		return;
 	if (s->evicted >= r->generation && (same || s->evicted < s->generation)) {
 		r->standing = MYE_OUSTED;
 		tell(w, place, MYELON_CHANGE_EVICTED);
 		return;
 	}
 	if (was == MYE_GONE && gates(s->state))
-		return; /* it was told, and the new one is told next */
+		return;
 	if (was == MYE_HERE && !same && s->released_ns == r->released_ns) {
 		r->standing = MYE_GONE;
 		tell(w, place, MYELON_CHANGE_DIED);
-		if (gates(s->state))
+		if (gates(s->state) || strcmp(r->id, s->id) == 0)
 			return;
 	}
 	r->standing = was == MYE_COMING && !r->back ? MYE_NOBODY : MYE_LEFT;
@@ -156,6 +161,7 @@ static bool known(const struct mye_peer_record *r, const char *id)
 	       strcmp(r->id, id) == 0;
 }
 
+/* Of one that came back after a death that was told, and is gone already, both is told: the death is over. */
 static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s)
 {
 	static const enum mye_standing standing[] = {
@@ -164,6 +170,7 @@ static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s
 		[MYE_ENTRY_EVICTED] = MYE_OUSTED,
 	};
 	struct mye_peer_record *r = &w->record[place];
+	bool gone = r->standing == MYE_GONE;
 
 	mye_peers_unwatch(w, place);
 	*r = (struct mye_peer_record){
@@ -181,6 +188,11 @@ static void new_owner(struct mye_peers *w, uint32_t place, const struct sight *s
 	memcpy(r->id, s->id, sizeof(r->id));
 	if (r->standing == MYE_COMING)
 		mye_peers_watch(w, place, &s->who);
+	if (gone && r->back && !gates(s->state)) {
+		tell(w, place, MYELON_CHANGE_REJOINED);
+		tell(w, place,
+		     s->evicted >= s->generation ? MYELON_CHANGE_EVICTED : MYELON_CHANGE_DETACHED);
+	}
 }
 
 /* @return whether the lock of a place is to be asked for now. */
@@ -308,21 +320,16 @@ static uint64_t load_epoch(const struct mye_peers *w)
 	return __atomic_load_n(&w->seg.producer->slow.epoch, __ATOMIC_ACQUIRE);
 }
 
-static bool is_closed(const struct mye_peers *w)
-{
-	/* Acquire: pairs with the release stores of close and takeover. */
-	return __atomic_load_n(&w->seg.producer->slow.state, __ATOMIC_ACQUIRE) ==
-	       MYE_PRODUCER_CLOSED;
-}
-
 static void new_producer(struct mye_peers *w, uint64_t epoch)
 {
 	struct mye_peer_record *r = &w->record[0];
 	struct mye_identity who;
 
 	if (r->standing == MYE_HERE) {
-		bool closed = __atomic_load_n(&w->seg.producer->hot.closed_epoch,
-		                              __ATOMIC_RELAXED) == (uint32_t)r->generation;
+		uint32_t last =
+			__atomic_load_n(&w->seg.producer->hot.closed_epoch, __ATOMIC_RELAXED);
+		/* Did a later one close, then nobody knows how this one ended: not by the word of a lock. */
+		bool closed = last && (int32_t)(last - (uint32_t)r->generation) >= 0;
 
 		r->standing = closed ? MYE_LEFT : MYE_GONE;
 		tell(w, 0, closed ? MYELON_CHANGE_DETACHED : MYELON_CHANGE_DIED);
@@ -359,7 +366,7 @@ static void look_at_producer(struct mye_peers *w)
 	if (r->standing != MYE_HERE && r->standing != MYE_COMING)
 		return;
 	/* The epoch again: what a successor says of itself must not be said of this one. */
-	if (is_closed(w) && load_epoch(w) == epoch) {
+	if (mye_peer_closed(&w->seg, epoch) && load_epoch(w) == epoch) {
 		producer_left(w);
 		return;
 	}
@@ -370,7 +377,7 @@ static void look_at_producer(struct mye_peers *w)
 	if (to_ask(w, r)) {
 		if (mye_role_held(&w->seg, MYE_LOCK_PRODUCER) != 0)
 			is_alive(w, 0, true);
-		else if (load_epoch(w) == epoch && !is_closed(w))
+		else if (load_epoch(w) == epoch && !mye_peer_closed(&w->seg, epoch))
 			is_dead(w, 0, true);
 		else
 			r->ask_at = w->now + AGAIN_NS;

@@ -53,6 +53,9 @@ static uint32_t producer_state(const struct mye_segment *seg)
 	read_again(seg, &state, sizeof(state),
 	           mye_producer_offset(&seg->header) +
 	                   offsetof(struct mye_producer_page, slow.state));
+	/* Or it was free between two producers, and this is the word of the second. */
+	if (state == MYE_PRODUCER_OPEN && mye_role_held(seg, MYE_LOCK_PRODUCER) == 1)
+		return MYELON_PEER_ALIVE;
 	switch (state) {
 	case MYE_PRODUCER_OPEN:
 		return MYELON_PEER_DEAD;
@@ -89,12 +92,13 @@ static uint64_t load_blocked(const struct mye_segment *seg, int64_t published, i
  */
 static bool own_entry(const struct mye_segment *seg, const struct mye_entry *e)
 {
-	struct mye_identity who;
+	struct mye_identity wrote, who;
 
-	if (seg->role != MYE_ROLE_CONSUMER || e->about.who.pid != mye_pid())
+	mye_identity_read(&wrote, &e->about.who);
+	if (seg->role != MYE_ROLE_CONSUMER || wrote.pid != mye_pid())
 		return false;
 	mye_identify(&who);
-	return e->about.who.start_ticks == who.start_ticks && e->about.who.pidns == who.pidns;
+	return wrote.start_ticks == who.start_ticks && wrote.pidns == who.pidns;
 }
 
 /* Does its owner live? @state: in, out: as it was when that was asked. */

@@ -228,13 +228,14 @@ static int doze(const struct mye_waiter *w, const uint32_t *bell, uint32_t value
 {
 	const struct mye_futex words[] = {
 		{.word = bell, .value = value},
-		{.word = w->watched, .value = w->watched_value, .own = w->watched_own},
+		w->watched[0],
+		w->watched[1],
 	};
 	int rc;
 
 	if (w->doze)
 		return w->doze(w->doze_ctx, bell, value, until);
-	rc = w->watched ? mye_futex_waitv(words, 2, until) : -ENOSYS;
+	rc = w->watching ? mye_futex_waitv(words, 1 + w->watching, until) : -ENOSYS;
 
 	if (rc == -ENOSYS)
 		return mye_futex_wait(bell, value, until);

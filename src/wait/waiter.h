@@ -13,6 +13,7 @@
 #include <myelon/wait.h>
 
 #include "segment/segment.h"
+#include "sys/sys.h"
 #include "wait/gather.h"
 
 #define MYE_CAP_NS 1000000000ll         /* no sleep is longer */
@@ -35,12 +36,11 @@ struct mye_waiter {
 	bool crowded;          /* ... and there were more than CPUs */
 	int64_t park_begun_ns; /* when the last barrier was called */
 	uint32_t yield_skip;   /* waits until a yield is tried again */
-	uint32_t yield_backoff;  /* waits without after one that did not pay */
-	int64_t sleep_ns;        /* next sleep of MYELON_WAIT_SLEEP */
-	uint32_t *parked_word;   /* where tools see that we sleep; may be NULL */
-	const uint32_t *watched; /* the next park ends when this word changes, too; NULL: no word */
-	uint32_t watched_value;
-	bool watched_own; /* it is in memory of this process alone */
+	uint32_t yield_backoff;      /* waits without after one that did not pay */
+	int64_t sleep_ns;            /* next sleep of MYELON_WAIT_SLEEP */
+	uint32_t *parked_word;       /* where tools see that we sleep; may be NULL */
+	struct mye_futex watched[2]; /* the next park ends when one of these changes, too */
+	unsigned int watching;       /* how many there are */
 	/* How the next park sleeps, as mye_futex_wait(); NULL: that way. */
 	int (*doze)(void *ctx, const uint32_t *bell, uint32_t value, int64_t until);
 	void *doze_ctx;

@@ -389,3 +389,26 @@ Test(flat_hostile, the_identifier_is_required, .init = begin, .fini = end)
 	          myelon_last_error());
 	myelon_codec_close(c);
 }
+
+/* As the verifier of C++, which accessors that do not look at the type rely on. */
+Test(flat_hostile, a_union_of_no_type_has_no_value_outside_the_message, .init = begin, .fini = end)
+{
+	_Alignas(16) unsigned char bytes[sizeof(golden_zoo)];
+	uint32_t root = get32(golden_zoo), vtable = root - get32(golden_zoo + root);
+	uint32_t value = root + golden_zoo[vtable + 4 + 2 * 22];
+	const uint32_t beyond = 0x7000;
+	struct myelon_inside in;
+
+	memcpy(bytes, golden_zoo, sizeof(bytes));
+	bytes[root + golden_zoo[vtable + 4 + 2 * 21]] = 0;
+	cr_assert_eq(myelon_codec_access(sides[0].codec, bytes, sizeof(bytes), &in), 0, "%s",
+	             myelon_last_error());
+	cr_assert_eq(myelon_codec_decode(sides[0].codec, bytes, sizeof(bytes), &zoo, &arena), 0);
+	cr_assert_eq(zoo.shape.tag, SHAPE_EMPTY);
+	memcpy(bytes + value, &beyond, sizeof(beyond));
+	cr_assert_eq(myelon_codec_access(sides[0].codec, bytes, sizeof(bytes), &in), -EBADMSG);
+	cr_assert(strstr(myelon_last_error(), "zoo.shape: the reference at "), "%s",
+	          myelon_last_error());
+	cr_assert_eq(myelon_codec_decode(sides[0].codec, bytes, sizeof(bytes), &zoo, &arena),
+	             -EBADMSG);
+}

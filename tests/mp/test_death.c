@@ -160,6 +160,56 @@ Test(death, before_the_attach_is_told_without_a_sleep)
 	}
 }
 
+/* A watch that was asked once, and whose process does something else then. */
+static int watch_and_forget(void *arg)
+{
+	struct part *me = arg;
+	struct myelon_peers *w;
+	struct myelon_peer_event e = MYELON_PEER_EVENT_INIT;
+	int rc = myelon_peers_open(&w, me->name, NULL);
+
+	while (rc == 0)
+		rc = myelon_peers_next(w, &e, MYELON_TRY);
+	if (rc != -EAGAIN)
+		return part_fail("watch", rc);
+	part_ready(me);
+	for (;;)
+		pause();
+}
+
+/* The kernel wakes one who sleeps on a lease, and that one does not pass it on. */
+static bool heard_beside_a_watch(void)
+{
+	play_ring(&p);
+	start_producer(play_hold);
+	play_start(&p, 2, watch_and_forget, 0);
+	play_await(&p, 2);
+	p.begun_ns = 0;
+	for (unsigned int i = 0; i < 2; i++)
+		play_start(&p, i, play_read, MYELON_WAIT_PARK);
+	for (unsigned int i = 0; i < 2; i++)
+		await_watches(i, 1);
+	play_kill(&p, PRODUCER);
+	for (unsigned int i = 0; i < 2; i++) {
+		play_over(&p, i);
+		cr_assert_eq(play_rc(&p, i), -EOWNERDEAD, "reader %u: %d", i, play_rc(&p, i));
+	}
+	kit_kill(&p.actor[2], SIGKILL);
+	kit_wait(&p.actor[2], 30);
+	if (play_slow(&p))
+		return false;
+	cr_assert_eq(play_caps(&p, 0) + play_caps(&p, 1), 0, "woken by the cap");
+	return true;
+}
+
+Test(death, of_a_producer_with_a_lease_is_heard_of_though_a_watch_had_the_only_wake)
+{
+	for (int i = 0; i < 20; i++)
+		if (heard_beside_a_watch())
+			return;
+	cr_assert_fail("this machine is too slow to set a scene within a second");
+}
+
 /* ---- one producer after the other ---- */
 
 /* A reader that goes on with the next producer; told of two deaths. */
@@ -232,6 +282,67 @@ Test(death, of_the_next_producer_is_heard_of_too)
 		if (two_deaths())
 			return;
 	cr_assert_fail("this machine is too slow to set a scene within a second");
+}
+
+/* Closes the ring, and ends when its reader has heard of that. */
+static int close_and_linger(void *arg)
+{
+	struct part *me = arg;
+	struct myelon_producer *producer;
+	int rc = myelon_producer_create(&producer, me->name, SMALL(.flags = MYELON_F_KEEP));
+
+	if (rc < 0)
+		return part_fail("create", rc);
+	part_ready(me);
+	if (!kit_await(me->page, GO, 1, 60))
+		return 3;
+	myelon_producer_close(producer);
+	return kit_await(me->page, GO, 2, 60) ? 0 : 3;
+}
+
+/* Sleeps under one producer for long, then for half a second under the next. */
+static int sleep_under_two(void *arg)
+{
+	struct part *me = arg;
+	struct myelon_handle_stats s = MYELON_HANDLE_STATS_INIT;
+	struct myelon_consumer *c;
+	struct myelon_view v;
+	uint64_t parks;
+	int rc = myelon_consumer_attach(&c, me->name, WITH(.wait = me->wait));
+
+	if (rc == 0)
+		rc = myelon_peek(c, 1, MYELON_FOREVER, &v);
+	if (rc != -EPIPE)
+		return part_fail("peek", rc);
+	part_ready(me);
+	rc = myelon_consumer_wait_producer(c, MYELON_FOREVER);
+	myelon_consumer_stats(c, &s);
+	parks = s.parks;
+	if (rc == 0)
+		rc = myelon_peek(c, 1, myelon_deadline_after(500 * MS), &v);
+	myelon_consumer_stats(c, &s);
+	s.parks -= parks;
+	part_note(me, rc, &s);
+	myelon_consumer_close(c);
+	return 0;
+}
+
+Test(death, of_a_predecessor_that_had_closed_is_not_that_of_its_successor)
+{
+	play_ring(&p);
+	start_producer(close_and_linger);
+	play_start(&p, 0, sleep_under_two, MYELON_WAIT_PARK);
+	await_watches(0, 1);
+	kit_set(p.page, GO, 1);
+	play_await(&p, 0);
+	kit_set(p.page, GO, 2);
+	play_over(&p, PRODUCER);
+	start_producer(take_over);
+	play_over(&p, 0);
+	cr_assert_eq(play_rc(&p, 0), -ETIMEDOUT);
+	cr_assert_leq(p.page->result[0].count, 8, "its lock is asked for again and again");
+	play_kill(&p, PRODUCER);
+	cr_ok(myelon_ring_remove(p.name, NULL));
 }
 
 static int wait_for_producer(void *arg)

@@ -248,6 +248,78 @@ Test(peers, death_and_return_between_two_looks_are_both_told)
 	end();
 }
 
+/* One that died comes back and is gone again before the next look; then another one comes. */
+static void visit_after_a_death(bool evicted)
+{
+	struct myelon_peers *w;
+	struct myelon_peer_event e;
+	uint64_t dead;
+	int32_t pid;
+
+	begin();
+	come(&stage.producer, (struct part){.end = HANGS});
+	come(&stage.consumer, (struct part){.id = "x", .end = HANGS});
+	w = peers_watch(stage.name, NULL);
+	peers_expect(w, MYELON_CHANGE_ATTACHED, "");
+	dead = peers_expect(w, MYELON_CHANGE_ATTACHED, "x").generation;
+	killed(&stage.consumer);
+	e = peers_next(w);
+	if (e.change == MYELON_CHANGE_DYING)
+		e = peers_next(w);
+	cr_assert_eq(e.change, MYELON_CHANGE_DIED, "%s", peers_say(&e));
+	cr_assert_eq(e.generation, dead);
+	come(&stage.consumer, (struct part){.id = "x", .end = CLOSES});
+	pid = (int32_t)stage.consumer.pid;
+	if (evicted)
+		cr_assert_eq(myelon_evict(stage.name, "x", MYELON_F_FORCE, NULL), 1);
+	kit_set(stage.page, GO, 1);
+	cr_assert_eq(kit_wait(&stage.consumer, 30), 0);
+	e = peers_expect(w, MYELON_CHANGE_REJOINED, "x");
+	cr_assert(e.generation == dead + 1 && e.pid == pid, "%s", peers_say(&e));
+	e = peers_expect(w, evicted ? MYELON_CHANGE_EVICTED : MYELON_CHANGE_DETACHED, "x");
+	cr_assert(e.generation == dead + 1 && e.pid == pid, "%s", peers_say(&e));
+	peers_expect_none(w);
+	cr_ok(myelon_peers_close(w));
+	killed(&stage.producer);
+	end();
+}
+
+Test(peers, visit_between_two_looks_that_ends_a_death_is_told)
+{
+	visit_after_a_death(false);
+	visit_after_a_death(true);
+}
+
+/* ... and who comes then is told behind the death, which was no eviction. */
+Test(peers, dead_one_is_not_called_evicted_for_what_its_successor_was)
+{
+	struct myelon_consumer *c;
+	struct myelon_peers *w;
+	uint64_t dead;
+
+	begin();
+	come(&stage.producer, (struct part){.end = HANGS});
+	come(&stage.consumer, (struct part){.id = "x", .end = HANGS});
+	w = peers_watch(stage.name, NULL);
+	peers_expect(w, MYELON_CHANGE_ATTACHED, "");
+	dead = peers_expect(w, MYELON_CHANGE_ATTACHED, "x").generation;
+	killed(&stage.consumer);
+	while (peers_next(w).change != MYELON_CHANGE_DIED)
+		;
+	come(&stage.consumer, (struct part){.id = "x", .end = CLOSES});
+	cr_assert_eq(myelon_evict(stage.name, "x", MYELON_F_FORCE, NULL), 1);
+	kit_set(stage.page, GO, 1);
+	cr_assert_eq(kit_wait(&stage.consumer, 30), 0);
+	cr_ok(myelon_consumer_attach(&c, stage.name, WITH(.id = "x")));
+	cr_assert_eq(peers_expect(w, MYELON_CHANGE_REJOINED, "x").generation, dead + 2);
+	peers_expect_none(w);
+	myelon_consumer_close(c);
+	peers_expect(w, MYELON_CHANGE_DETACHED, "x");
+	cr_ok(myelon_peers_close(w));
+	killed(&stage.producer);
+	end();
+}
+
 Test(peers, dead_when_the_watch_is_opened)
 {
 	struct myelon_peers *w;
