@@ -59,12 +59,11 @@ bool bench_alloc_counted(void)
 #define SHOWN __attribute__((visibility("default")))
 
 /* glibc's own names of them, for programs that put something in front. */
-/* NOLINTBEGIN(bugprone-reserved-identifier) */
+/* NOLINTBEGIN(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t n);
 extern void *__libc_memalign(size_t align, size_t n);
-/* NOLINTEND(bugprone-reserved-identifier) */
 
 SHOWN void *malloc(size_t n)
 {
@@ -109,6 +108,7 @@ SHOWN int posix_memalign(void **p, size_t align, size_t n)
 	*p = memory;
 	return 0;
 }
+/* NOLINTEND(bugprone-reserved-identifier, readability-inconsistent-declaration-parameter-name) */
 
 bool bench_alloc_counted(void)
 {

@@ -147,8 +147,8 @@ static int make_images(struct bench_codec_pair *p, struct bench_role *me)
 
 	for (uint32_t k = 0; k < n; k++)
 		most = p->bytes[k] > most ? p->bytes[k] : most;
-	p->image_bytes = (most + 63) / 64 * 64;
-	p->image = malloc(p->image_bytes * n);
+	p->image_bytes = most / 64 * 64 + 64;
+	p->image = calloc(BENCH_VARIANTS, p->image_bytes);
 	if (!p->image)
 		return bench_fail(me, "no memory for messages of %zu bytes", most);
 	for (uint32_t k = 0; k < n; k++) {
