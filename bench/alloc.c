@@ -31,7 +31,11 @@ uint64_t bench_alloc_count(void)
 
 #if SANITIZED
 
-#include <sanitizer/allocator_interface.h>
+/* Its header is not everywhere where the sanitizer is. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) */
+extern int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *p,
+                                                                       size_t n),
+                                                     void (*on_free)(const volatile void *p));
 
 static void on_malloc(const volatile void *p, size_t n)
 {
