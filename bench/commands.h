@@ -11,6 +11,7 @@ int bench_limit(const struct bench_options *o);
 int bench_signal(const struct bench_options *o);
 int bench_pingpong(const struct bench_options *o);
 int bench_broadcast(const struct bench_options *o);
+int bench_codec(const struct bench_options *o);
 int bench_death(const struct bench_options *o);
 int bench_idle(const struct bench_options *o);
 int bench_wake(const struct bench_options *o);

@@ -28,6 +28,7 @@ struct bench_role {
 	uint64_t waits;
 	uint64_t gathers;
 	uint64_t caps_found;
+	uint64_t allocations; /* while messages went */
 	uint64_t switches[2]; /* context switches: voluntary, not */
 	uint64_t page_size;
 	uint32_t backing; /* enum myelon_backing; of the ring this role created */

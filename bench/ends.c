@@ -102,12 +102,16 @@ int bench_out_create(struct bench_out *out, const struct bench_ring *r, const ch
 		opts.numa_node = (uint32_t)r->node;
 		opts.flags |= MYELON_F_NUMA_STRICT;
 	}
-	if (r->framed)
+	if (r->codec)
+		rc = myelon_typed_producer_create(&out->typed, name, &opts, r->codec, 0);
+	else if (r->framed)
 		rc = myelon_frame_producer_create(&out->framed, name, &opts);
 	else
 		rc = myelon_producer_create(&out->raw, name, &opts);
 	if (rc < 0)
 		return bench_library_fail(role, "the ring could not be created");
+	if (r->codec)
+		out->framed = myelon_typed_producer_frames(out->typed);
 	keep_info(r->framed ? myelon_frame_producer_ring(out->framed) : out->raw, role);
 	return 0;
 }
@@ -123,11 +127,17 @@ int bench_in_attach(struct bench_in *in, const struct bench_ring *r, const char 
 
 	bench_place_name(r->place, stem, name);
 	memset(in, 0, sizeof(*in));
-	if (r->framed)
+	if (r->codec)
+		rc = myelon_typed_consumer_attach(&in->typed, name, &opts, r->codec);
+	else if (r->framed)
 		rc = myelon_frame_consumer_attach(&in->framed, name, &opts);
 	else
 		rc = myelon_consumer_attach(&in->raw, name, &opts);
-	return rc < 0 ? bench_library_fail(role, "a consumer could not attach") : 0;
+	if (rc < 0)
+		return bench_library_fail(role, "a consumer could not attach");
+	if (r->codec)
+		in->framed = myelon_typed_consumer_frames(in->typed);
+	return 0;
 }
 
 static void keep_stats(struct bench_role *role, const struct myelon_handle_stats *s)
@@ -147,7 +157,10 @@ void bench_out_close(struct bench_out *out, struct bench_role *role)
 
 	if (p && myelon_producer_stats(p, &stats) == 0)
 		keep_stats(role, &stats);
-	myelon_frame_producer_close(out->framed);
+	if (out->typed)
+		myelon_typed_producer_close(out->typed);
+	else
+		myelon_frame_producer_close(out->framed);
 	myelon_producer_close(out->raw);
 	memset(out, 0, sizeof(*out));
 }
@@ -159,7 +172,10 @@ void bench_in_close(struct bench_in *in, struct bench_role *role)
 
 	if (c && myelon_consumer_stats(c, &stats) == 0)
 		keep_stats(role, &stats);
-	myelon_frame_consumer_close(in->framed);
+	if (in->typed)
+		myelon_typed_consumer_close(in->typed);
+	else
+		myelon_frame_consumer_close(in->framed);
 	myelon_consumer_close(in->raw);
 	memset(in, 0, sizeof(*in));
 }

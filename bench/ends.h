@@ -28,17 +28,20 @@ struct bench_ring {
 	uint32_t backing;   /* enum myelon_backing */
 	int node;           /* where the memory is, strictly; -1: wherever */
 	enum myelon_wait producer_wait;
+	const struct myelon_codec *codec; /* framed: of its messages; NULL: bytes */
 };
 
-/* One of each pair is set, by what the ring is. */
+/* Which are set depends on the ring. */
 struct bench_out {
 	struct myelon_producer *raw;
 	struct myelon_frame_producer *framed;
+	struct myelon_typed_producer *typed; /* then framed is what it is made of */
 };
 
 struct bench_in {
 	struct myelon_consumer *raw;
 	struct myelon_frame_consumer *framed;
+	struct myelon_typed_consumer *typed;
 };
 
 /* Chooses slot and window for the options; --window and --slot win. */

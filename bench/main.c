@@ -13,7 +13,7 @@
 static void usage(FILE *out)
 {
 	(void)fputs(
-		"Usage: myelon bench limit|signal|pingpong|broadcast|idle|wake|death|place "
+		"Usage: myelon bench limit|signal|pingpong|broadcast|idle|wake|death|codec|place "
 		"[OPTION...]\n\n"
 		"  limit      what this machine gives with nothing in between\n"
 		"  signal     one way, one by one and in batches\n"
@@ -22,6 +22,7 @@ static void usage(FILE *out)
 		"  idle       what waiting costs\n"
 		"  wake       what a wake costs, for every way to wait\n"
 		"  death      how soon a blocked producer is told that its consumer was killed\n"
+		"  codec      what messages of each codec cost: in place, owned, and raw bytes\n"
 		"  place      what nodes and pages cost\n\n"
 		"See 'myelon bench NAME --help'.\n",
 		out);
@@ -46,7 +47,8 @@ int bench_main(int argc, char **argv)
 	} runs[] = {{"limit", bench_limit},       {"signal", bench_signal},
 	            {"pingpong", bench_pingpong}, {"broadcast", bench_broadcast},
 	            {"idle", bench_idle},         {"wake", bench_wake},
-	            {"death", bench_death},       {"place", bench_run_place}};
+	            {"death", bench_death},       {"codec", bench_codec},
+	            {"place", bench_run_place}};
 	struct bench_options o;
 	int rc;
 

@@ -2,6 +2,7 @@
 #include "options.h"
 #include "args.h"
 #include "cli.h"
+#include "codec_format.h"
 #include "options_parse.h"
 #include "series.h"
 #include "way.h"
@@ -21,11 +22,12 @@ enum {
 	PLACE = 32,
 	WAKE = 64,
 	DEATH = 128,
+	CODEC = 256,
 	STREAMS = SIGNAL | BROADCAST,
 	ROUNDS = LIMIT | STREAMS | PINGPONG,
 	RINGS = STREAMS | PINGPONG | IDLE,
 	SIZED = LIMIT | RINGS | PLACE | WAKE,
-	EVERY = SIZED | DEATH,
+	EVERY = SIZED | DEATH | CODEC,
 };
 
 static const struct {
@@ -52,6 +54,12 @@ static const struct {
          "a managed claim, the same of a victim with a lease, and a bare poll() on the victim's\n"
          "pidfd, in turn; and one time in 50\n"
          "the timeout path, a consumer that is stopped and found after 250 ms without progress."},
+	{"codec", CODEC,
+         "Round trips of batches, the whole batch both ways, with each codec: read in place, "
+         "decoded\n"
+         "into an object of one's own, and as many bytes copied into a frame and read there, in "
+         "turn.\n"
+         "What is read is the same, and all is checked; allocations are counted."},
 	{"wake", WAKE,
          "What a wake costs, for every way to wait: the strategies of a handle, a descriptor in "
          "an\n"
@@ -63,6 +71,7 @@ static const struct {
 static struct bench_options opt;
 
 static const char *const layer_names[] = {"raw", "framed", NULL};
+static const char *const shape_names[] = {"records", "tokens", NULL};
 static const char *const touch_names[] = {"all", "line", NULL};
 /* In the order of enum myelon_backing. */
 static const char *const backing_names[] = {"auto", "hugetlb", "shm", "shm+thp", "file", NULL};
@@ -87,7 +96,7 @@ static const struct {
           .min = 8,
           .max = 64 << 20,
           .help = "of each message, a multiple of 8 (default: 64)"}},
-	{SIZED,
+	{SIZED | CODEC,
          {.name = "window",
           .type = ARG_NUMBER,
           .value = &opt.window,
@@ -103,7 +112,7 @@ static const struct {
           .min = 8,
           .max = 128 << 20,
           .help = "slot size (default: raw: the payload; framed: 64)"}},
-	{RINGS,
+	{RINGS | CODEC,
          {.name = "backing",
           .type = ARG_CHOICE,
           .value = &opt.backing_choice,
@@ -188,15 +197,44 @@ static const struct {
           .max = UINT64_C(1) << 40,
           .help = "what each victim touches, and the kernel takes back (default: 0); with\n"
                   "much of it ask for few --kills"}},
-	{STREAMS | PINGPONG,
+	{CODEC,
+         {.name = "codec",
+          .type = ARG_PARSE,
+          .value = &opt.codecs,
+          .parse = bench_parse_codecs,
+          .metavar = "CODEC,...",
+          .help = "which (default: all): pod, bincode, bincode-varint, rkyv, flatbuffers,\n"
+                  "msgpack"}},
+	{CODEC,
+         {.name = "shape",
+          .type = ARG_CHOICE,
+          .value = &opt.shape,
+          .choices = shape_names,
+          .help = "records: all alike, 576 bytes of numbers; tokens: requests with vectors of\n"
+                  "numbers, strings and options, as long on average (default: records)"}},
+	{CODEC,
+         {.name = "records",
+          .type = ARG_PARSE,
+          .value = &opt.records,
+          .parse = bench_parse_records,
+          .metavar = "N,...",
+          .help = "records or requests in a message (default: 1,64,256)"}},
+	{CODEC,
+         {.name = "touch",
+          .type = ARG_CHOICE,
+          .value = &opt.touch,
+          .choices = touch_names,
+          .help = "what a receiver reads; all: it adds up every field; line: one field of each\n"
+                  "record (default: all)"}},
+	{STREAMS | PINGPONG | CODEC,
          {.name = "wait",
           .type = ARG_PARSE,
           .value = &opt.wait,
           .parse = bench_parse_waits,
           .metavar = "STRATEGY",
           .help = "how all wait: adaptive, spin, spin-pause, yield, sleep, park;\n"
-                  "with commas: the consumers in turn (default: pingpong, signal:\n"
-                  "spin-pause; broadcast: adaptive)"}},
+                  "with commas: the consumers in turn (default: broadcast: adaptive,\n"
+                  "others: spin-pause)"}},
 	{STREAMS | PINGPONG,
          {.name = "producer-wait",
           .type = ARG_PARSE,
@@ -219,7 +257,7 @@ static const struct {
           .min = 1,
           .max = BENCH_ROLES_MAX - 2,
           .help = "(default: signal 1, broadcast 4, idle 2)"}},
-	{ROUNDS,
+	{ROUNDS | CODEC,
          {.name = "messages",
           .type = ARG_NUMBER,
           .value = &opt.messages,
@@ -227,7 +265,7 @@ static const struct {
           .min = 100,
           .max = UINT64_C(1) << 40,
           .help = "per round (default: enough for 5 to 50 ms)"}},
-	{ROUNDS | PLACE | WAKE,
+	{ROUNDS | PLACE | WAKE | CODEC,
          {.name = "rounds",
           .type = ARG_NUMBER,
           .value = &opt.rounds,
@@ -235,7 +273,7 @@ static const struct {
           .min = 1,
           .max = BENCH_ROUNDS_MAX,
           .help = "base and subject alternate so often, medians count (default: 21;\n"
-                  "wake, place: 7)"}},
+                  "wake, place, codec: 7)"}},
 	{LIMIT | STREAMS,
          {.name = "batch",
           .type = ARG_NUMBER,
@@ -399,7 +437,7 @@ static int choose_cpus(const char *command, unsigned int most)
 static void defaults(unsigned int bit)
 {
 	opt.payload = 64;
-	opt.rounds = bit == PLACE ? 7 : bit == WAKE ? 7 : 21;
+	opt.rounds = bit & (PLACE | WAKE | CODEC) ? 7 : 21;
 	opt.batch = bit == BROADCAST ? 1 : 64;
 	opt.depth = 1;
 	opt.consumers = bit == BROADCAST ? 4 : bit == IDLE ? 2 : 1;
@@ -421,6 +459,10 @@ static void defaults(unsigned int bit)
 			opt.wait.value[i] = bench_ways_in_order[i];
 	}
 	opt.kills = 1000;
+	opt.codecs.count = BENCH_FORMATS;
+	for (unsigned int i = 0; i < BENCH_FORMATS; i++)
+		opt.codecs.value[i] = i;
+	opt.records = (struct bench_list){.count = 3, .value = {1, 64, 256}};
 	if (bit == DEATH) {
 		opt.wait.count = 2;
 		opt.wait.value[0] = MYELON_WAIT_PARK;

@@ -44,16 +44,19 @@ struct bench_options {
 	struct bench_list compare_producer_wait;
 	bool compare_copy;
 	uint64_t fragment;
-	uint32_t touch;           /* enum bench_touch */
-	uint64_t ring_bytes;      /* place: of the rings whose pages are compared */
-	struct bench_list rates;  /* wake: messages per second */
-	struct bench_list fanout; /* wake: sleepers */
-	uint64_t kills;           /* death */
-	uint64_t victim_memory;   /* death: bytes that each victim touches */
-	uint64_t rings;           /* in a wait set */
-	const char *plot;         /* file name, or NULL */
-	int64_t silence_ns;       /* wake: before each round trip */
-	int64_t idle_ns;          /* wake: per combination; 0: by the rate */
+	uint32_t touch;            /* enum bench_touch */
+	uint64_t ring_bytes;       /* place: of the rings whose pages are compared */
+	struct bench_list rates;   /* wake: messages per second */
+	struct bench_list fanout;  /* wake: sleepers */
+	uint32_t shape;            /* codec: enum bench_shape */
+	struct bench_list codecs;  /* codec: which of bench_formats */
+	struct bench_list records; /* codec: in a message */
+	uint64_t kills;            /* death */
+	uint64_t victim_memory;    /* death: bytes that each victim touches */
+	uint64_t rings;            /* in a wait set */
+	const char *plot;          /* file name, or NULL */
+	int64_t silence_ns;        /* wake: before each round trip */
+	int64_t idle_ns;           /* wake: per combination; 0: by the rate */
 	int64_t timeout_ns;
 	bool json;
 

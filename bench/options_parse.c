@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
 #include "options_parse.h"
 #include "args.h"
+#include "codec_format.h"
 #include "options.h"
 #include "way.h"
 
@@ -79,6 +80,23 @@ static const char *one_consumers(const char *part, uint64_t *value)
 	return wrong;
 }
 
+static const char *one_record(const char *part, uint64_t *value)
+{
+	const char *wrong = args_number(part, value);
+
+	if (!wrong && (*value < 1 || *value > 4096))
+		wrong = "is not within 1..4096";
+	return wrong;
+}
+
+static const char *one_codec(const char *part, uint64_t *value)
+{
+	for (*value = 0; *value < BENCH_FORMATS; ++*value)
+		if (strcmp(bench_formats[*value].name, part) == 0)
+			return NULL;
+	return "is not made of pod, bincode, bincode-varint, rkyv, flatbuffers and msgpack";
+}
+
 static const char *one_cpu(const char *part, uint64_t *value)
 {
 	const char *wrong = args_number(part, value);
@@ -104,6 +122,16 @@ const char *bench_parse_works(const char *text, void *value)
 const char *bench_parse_consumers(const char *text, void *value)
 {
 	return parse_list(text, value, one_consumers);
+}
+
+const char *bench_parse_records(const char *text, void *value)
+{
+	return parse_list(text, value, one_record);
+}
+
+const char *bench_parse_codecs(const char *text, void *value)
+{
+	return parse_list(text, value, one_codec);
 }
 
 const char *bench_parse_cpus(const char *text, void *value)

@@ -8,6 +8,8 @@ const char *bench_parse_waits(const char *text, void *value);
 const char *bench_parse_ways(const char *text, void *value); /* of way.h */
 const char *bench_parse_works(const char *text, void *value);
 const char *bench_parse_consumers(const char *text, void *value);
+const char *bench_parse_records(const char *text, void *value);
+const char *bench_parse_codecs(const char *text, void *value); /* of codec_format.h */
 const char *bench_parse_cpus(const char *text, void *value);
 const char *bench_parse_rate(const char *text, void *value);  /* a double */
 const char *bench_parse_rates(const char *text, void *value); /* whole messages per second */

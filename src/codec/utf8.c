@@ -37,6 +37,16 @@ uint32_t mye_utf8_get(const unsigned char *data, size_t len, uint32_t *c)
 	return width;
 }
 
+/* Fewer than 8 bytes, of which most strings have some. */
+static size_t ascii_tail(const unsigned char *at, size_t len)
+{
+	uint8_t seen = 0;
+
+	for (size_t i = 0; i < len; i++)
+		seen |= __atomic_load_n(at + i, __ATOMIC_RELAXED);
+	return seen < 0x80 ? len : 0;
+}
+
 static size_t ascii(const unsigned char *at, size_t len)
 {
 	size_t n = 0;
@@ -45,9 +55,9 @@ static size_t ascii(const unsigned char *at, size_t len)
 	for (; len - n >= sizeof(word); n += sizeof(word)) {
 		memcpy(&word, at + n, sizeof(word));
 		if (word & HIGH_BITS)
-			break;
+			return n;
 	}
-	return n;
+	return n + ascii_tail(at + n, len - n);
 }
 
 size_t mye_utf8_good(const void *data, size_t len)

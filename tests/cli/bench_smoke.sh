@@ -39,6 +39,23 @@ if bench == "death":
         sys.exit("no timeout was measured")
     r["limit"] = {}
     r["ratio"] = r["rows"][0]["ratio"]
+if bench == "codec":
+    in_place = {"pod", "rkyv", "flatbuffers"}
+    if not {"bincode", "bincode-varint", "rkyv", "flatbuffers", "msgpack"} <= {w["codec"] for w in r["rows"]}:
+        sys.exit("not every codec is there")
+    for w in r["rows"]:
+        name = f"{w['codec']}, {w['records']} records"
+        if w["missing"]:
+            continue
+        if (w["in_place"] is not None) != (w["codec"] in in_place):
+            sys.exit(f"{name}: in place is {w['in_place']}")
+        for mode in "raw", "in_place", "owned":
+            m = w[mode]
+            if m and not m["rtt_p50_ns"] > 0:
+                sys.exit(f"{name}: {mode} was not measured")
+            # Decoding takes memory for its arena once in each process, and grows it while messages do.
+            if m and m["allocations"] and (mode != "owned" or m["allocations"] > 40):
+                sys.exit(f"{name}: {m['allocations']} allocations in {m['messages']} messages {mode}")
 need(r, ["bench", "limit", "ratio", "verified", "machine"], "the report")
 need(r["limit"], [] if bench == "death" else ["futex_rtt_p50_ns", "eventfd_rtt_p50_ns", "eventfd_epoll_rtt_p50_ns"]
      if bench == "wake" else ["spin_rtt_p50_ns", "futex_rtt_p50_ns", "eventfd_rtt_p50_ns",
@@ -71,7 +88,7 @@ elif bench == "wake":
     for c in r["rates"]:
         if not c["latency_ns"]["p50"] > 0 or not c["achieved"] > 0:
             sys.exit(f"{c['wait']} at {c['rate']} was not measured")
-elif bench not in ("limit", "death"):
+elif bench not in ("limit", "death", "codec"):
     need(r, ["layer", "backing", "wait", "payload", "consumers", "messages", "window", "rtt_ns",
              "throughput", "cpu_s"], "the report")
     need(r["rtt_ns"], ["min", "p50", "p90", "p99", "p99_9", "p99_99", "max"], "rtt_ns")
@@ -130,6 +147,10 @@ run idle --seconds 0.2s --wait set/epoll --consumers 1 --rings 3 --layer framed
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k
 run wake --rounds 1 --seconds 0.05s --rate 1k,20k --wait spin,park,adaptive,set/epoll,set/uring --rings 5
 run wake --rounds 1 --fanout 1,3
+run codec --rounds 1 --messages 300 --records 1,16
+run codec --rounds 1 --messages 300 --records 1,16 --shape tokens
+run codec --rounds 1 --messages 300 --records 16 --touch line
+run codec --rounds 1 --messages 300 --records 3 --touch line --shape tokens --wait park
 run death --kills 30 --wait park,adaptive --victim-memory 16M
 
 # The plot, or one sentence about what draws it
@@ -153,7 +174,7 @@ grep -q '^myelon: .*gnuplot' "$MYELON_TEST_TMP/err" || fail "it does not say tha
 # A wrong option is the user's mistake and said in one line.
 for wrong in "pingpong --payload 9" "pingpong --wait never" "nothing" "limit --cpus 99999" \
 	"broadcast --compare-consumers 3" "wake --wait never" "wake --rate 0" "wake --plot a.pdf" \
-	"pingpong --wait fd" "pingpong --wait fd/proxy"; do
+	"pingpong --wait fd" "codec --codec json" "codec --records 0" "pingpong --wait fd/proxy"; do
 	# shellcheck disable=SC2086  # words on purpose
 	"$MYELON_COMMAND" bench $wrong >"$MYELON_TEST_TMP/out" 2>"$MYELON_TEST_TMP/err"
 	code=$?
