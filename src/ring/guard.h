@@ -34,7 +34,7 @@ struct mye_suspect {
 };
 
 struct mye_guard {
-	size_t bytes; /* of this allocation, with all that follows */
+	size_t bytes;          /* of this allocation, with all that follows */
 	struct mye_whom *whom; /* who is required (coordination.h) */
 	uint32_t on_failure;
 	int64_t startup_ns, progress_ns, check_ns, grace_ns;

@@ -156,8 +156,7 @@ struct mye_shared_page {
 	} MYE_ALIGNED bell;
 	struct {
 		uint64_t generation; /* whoever changes the gating set: +1; producer */
-		uint64_t
-			joined; /* joiners, +1 when a new id is active; producer: ends the hold */
+		uint64_t joined; /* joiners, +1 when a new id is active; producer: ends the hold */
 	} MYE_ALIGNED join;
 	struct {
 		uint32_t parked; /* sleepers set, publisher exchanges for 0 */
