@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <myelon/once.h>
 #include <myelon/type.h>
 
 #ifdef __cplusplus
@@ -52,31 +53,6 @@ struct myelon_flat_vector {
 	uint32_t size; /* of an element */
 };
 
-/* One load, wherever it lies. */
-typedef uint16_t __attribute__((aligned(1), may_alias)) myelon_flat_u16_;
-typedef uint32_t __attribute__((aligned(1), may_alias)) myelon_flat_u32_;
-typedef uint64_t __attribute__((aligned(1), may_alias)) myelon_flat_u64_;
-
-static inline uint8_t myelon_flat_load8_(const unsigned char *p)
-{
-	return *(const volatile unsigned char *)p;
-}
-
-static inline uint16_t myelon_flat_load16_(const unsigned char *p)
-{
-	return *(const volatile myelon_flat_u16_ *)(const void *)p;
-}
-
-static inline uint32_t myelon_flat_load32_(const unsigned char *p)
-{
-	return *(const volatile myelon_flat_u32_ *)(const void *)p;
-}
-
-static inline uint64_t myelon_flat_load64_(const unsigned char *p)
-{
-	return *(const volatile myelon_flat_u64_ *)(const void *)p;
-}
-
 static inline struct myelon_flat_table myelon_flat_no_table_(void)
 {
 	struct myelon_flat_table t;
@@ -94,14 +70,14 @@ static inline struct myelon_flat_table myelon_flat_table_at_(const unsigned char
 
 	if (at + 4 > len)
 		return myelon_flat_no_table_();
-	vtable = (int64_t)at - (int32_t)myelon_flat_load32_(data + at);
+	vtable = (int64_t)at - (int32_t)myelon_once_u32_(data + at);
 	if (vtable < 0 || vtable + 4 > (int64_t)len)
 		return myelon_flat_no_table_();
 	t.data = data;
 	t.len = len;
 	t.at = (uint32_t)at;
 	t.vtable = (uint32_t)vtable;
-	t.bytes = myelon_flat_load16_(data + vtable);
+	t.bytes = myelon_once_u16_(data + vtable);
 	return t.bytes <= len - t.vtable ? t : myelon_flat_no_table_();
 }
 
@@ -114,7 +90,7 @@ static inline uint32_t myelon_flat_field_(const struct myelon_flat_table *t, uin
 
 	if (entry + 2 > t->bytes)
 		return 0;
-	offset = myelon_flat_load16_(t->data + t->vtable + entry);
+	offset = myelon_once_u16_(t->data + t->vtable + entry);
 	if (offset == 0 || (uint64_t)t->at + offset + size > t->len)
 		return 0;
 	return t->at + offset;
@@ -123,7 +99,7 @@ static inline uint32_t myelon_flat_field_(const struct myelon_flat_table *t, uin
 /* What the reference at @at, which is in the message, leads to, with 4 bytes of it; 0: nowhere. */
 static inline uint32_t myelon_flat_follow_(const unsigned char *data, uint32_t len, uint32_t at)
 {
-	uint64_t to = (uint64_t)at + myelon_flat_load32_(data + at);
+	uint64_t to = (uint64_t)at + myelon_once_u32_(data + at);
 
 	return to > at && to + 4 <= len ? (uint32_t)to : 0;
 }
@@ -142,7 +118,7 @@ static inline struct myelon_flat_table myelon_flat_root(const void *data, size_t
 
 	if (len < 8 || len > INT32_MAX)
 		return myelon_flat_no_table_();
-	return myelon_flat_table_at_(d, (uint32_t)len, myelon_flat_load32_(d));
+	return myelon_flat_table_at_(d, (uint32_t)len, myelon_once_u32_(d));
 }
 
 /** Is there a table at all? */
@@ -164,7 +140,7 @@ static inline bool myelon_flat_has(const struct myelon_flat_table *t, uint32_t s
 	{                                                                                          \
 		uint32_t at = myelon_flat_field_(t, slot, (bits) / 8);                             \
                                                                                                    \
-		return at ? (c_type)myelon_flat_load##bits##_(t->data + at) : preset;              \
+		return at ? (c_type)myelon_once_u##bits##_(t->data + at) : preset;                 \
 	}
 MYELON_FLAT_GET_(u8, uint8_t, 8)
 MYELON_FLAT_GET_(u16, uint16_t, 16)
@@ -189,7 +165,7 @@ static inline float myelon_flat_get_f32(const struct myelon_flat_table *t, uint3
 
 	if (!at)
 		return preset;
-	bits = myelon_flat_load32_(t->data + at);
+	bits = myelon_once_u32_(t->data + at);
 	__builtin_memcpy(&preset, &bits, sizeof(preset));
 	return preset;
 }
@@ -202,7 +178,7 @@ static inline double myelon_flat_get_f64(const struct myelon_flat_table *t, uint
 
 	if (!at)
 		return preset;
-	bits = myelon_flat_load64_(t->data + at);
+	bits = myelon_once_u64_(t->data + at);
 	__builtin_memcpy(&preset, &bits, sizeof(preset));
 	return preset;
 }
@@ -238,7 +214,7 @@ static inline struct myelon_text myelon_flat_text_at_(const unsigned char *data,
                                                       uint32_t at)
 {
 	struct myelon_text text;
-	uint32_t bytes = at ? myelon_flat_load32_(data + at) : 0;
+	uint32_t bytes = at ? myelon_once_u32_(data + at) : 0;
 
 	text.data = NULL;
 	text.len = 0;
@@ -263,7 +239,7 @@ static inline struct myelon_flat_vector myelon_flat_get_vector(const struct myel
 {
 	struct myelon_flat_vector v;
 	uint32_t at = myelon_flat_follow_field_(t, slot);
-	uint32_t count = at ? myelon_flat_load32_(t->data + at) : 0;
+	uint32_t count = at ? myelon_once_u32_(t->data + at) : 0;
 
 	v.data = NULL;
 	v.count = 0;

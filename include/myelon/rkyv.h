@@ -39,6 +39,7 @@
 #include <string.h>
 
 #include <myelon/codec.h>
+#include <myelon/once.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -152,12 +153,6 @@ static inline struct myelon_rkyv myelon_rkyv_nothing_(void)
 	return myelon_rkyv_place_(NULL, NULL, NULL, 0);
 }
 
-/* Memory somebody else may change is read once, so that what was checked is what is used. */
-static inline uint32_t myelon_rkyv_load_(const unsigned char *at)
-{
-	return *(const volatile uint32_t *)(const void *)at;
-}
-
 /* What a pointer at v.at leads to lies before it: bytes of it, aligned; else NULL. */
 static inline const unsigned char *myelon_rkyv_follow_(struct myelon_rkyv v, int32_t offset,
                                                        uint64_t bytes, uint32_t align)
@@ -182,23 +177,28 @@ static inline struct myelon_rkyv myelon_rkyv_field(struct myelon_rkyv v, uint32_
 
 /* Numbers, each for its own kind only. */
 /* NOLINTBEGIN(bugprone-macro-parentheses) c is a type */
-#define MYELON_RKYV_NUMBER_(name, c, kind_)                                                        \
+#define MYELON_RKYV_NUMBER_(name, c, kind_, bits)                                                  \
 	static inline c myelon_rkyv_##name(struct myelon_rkyv v)                                   \
 	{                                                                                          \
-		return myelon_rkyv_kind(v) == MYELON_TYPE_##kind_                                  \
-		               ? *(const volatile c *)(const void *)v.at                           \
-		               : (c)0;                                                             \
+		uint##bits##_t raw;                                                                \
+		c number = 0;                                                                      \
+                                                                                                   \
+		if (myelon_rkyv_kind(v) == MYELON_TYPE_##kind_) {                                  \
+			raw = myelon_once_u##bits##_(v.at);                                        \
+			memcpy(&number, &raw, sizeof(number));                                     \
+		}                                                                                  \
+		return number;                                                                     \
 	}
-MYELON_RKYV_NUMBER_(u8, uint8_t, U8)
-MYELON_RKYV_NUMBER_(u16, uint16_t, U16)
-MYELON_RKYV_NUMBER_(u32, uint32_t, U32)
-MYELON_RKYV_NUMBER_(u64, uint64_t, U64)
-MYELON_RKYV_NUMBER_(i8, int8_t, I8)
-MYELON_RKYV_NUMBER_(i16, int16_t, I16)
-MYELON_RKYV_NUMBER_(i32, int32_t, I32)
-MYELON_RKYV_NUMBER_(i64, int64_t, I64)
-MYELON_RKYV_NUMBER_(f32, float, F32)
-MYELON_RKYV_NUMBER_(f64, double, F64)
+MYELON_RKYV_NUMBER_(u8, uint8_t, U8, 8)
+MYELON_RKYV_NUMBER_(u16, uint16_t, U16, 16)
+MYELON_RKYV_NUMBER_(u32, uint32_t, U32, 32)
+MYELON_RKYV_NUMBER_(u64, uint64_t, U64, 64)
+MYELON_RKYV_NUMBER_(i8, int8_t, I8, 8)
+MYELON_RKYV_NUMBER_(i16, int16_t, I16, 16)
+MYELON_RKYV_NUMBER_(i32, int32_t, I32, 32)
+MYELON_RKYV_NUMBER_(i64, int64_t, I64, 64)
+MYELON_RKYV_NUMBER_(f32, float, F32, 32)
+MYELON_RKYV_NUMBER_(f64, double, F64, 64)
 /* NOLINTEND(bugprone-macro-parentheses) */
 #undef MYELON_RKYV_NUMBER_
 
@@ -209,18 +209,18 @@ static inline uint64_t myelon_rkyv_half(struct myelon_rkyv v, bool high)
 
 	if (kind != MYELON_TYPE_U128 && kind != MYELON_TYPE_I128)
 		return 0;
-	return *(const volatile uint64_t *)(const void *)(v.at + (high ? 8 : 0));
+	return myelon_once_u64_(v.at + (high ? 8 : 0));
 }
 
 static inline bool myelon_rkyv_bool(struct myelon_rkyv v)
 {
-	return myelon_rkyv_kind(v) == MYELON_TYPE_BOOL && *(const volatile uint8_t *)v.at != 0;
+	return myelon_rkyv_kind(v) == MYELON_TYPE_BOOL && myelon_once_u8_(v.at) != 0;
 }
 
 /** CHAR: a Unicode scalar value; U+FFFD if it is none any more. */
 static inline uint32_t myelon_rkyv_char(struct myelon_rkyv v)
 {
-	uint32_t c = myelon_rkyv_kind(v) == MYELON_TYPE_CHAR ? myelon_rkyv_load_(v.at) : 0;
+	uint32_t c = myelon_rkyv_kind(v) == MYELON_TYPE_CHAR ? myelon_once_u32_(v.at) : 0;
 
 	return c < 0xd800 || (c > 0xdfff && c <= 0x10ffff) ? c : 0xfffd;
 }
@@ -234,13 +234,13 @@ static inline struct myelon_text myelon_rkyv_text(struct myelon_rkyv v)
 	if (myelon_rkyv_kind(v) != MYELON_TYPE_STRING)
 		return none;
 	/* 7 bytes and a length, or the length and the way to the bytes, which is negative. */
-	offset = (int32_t)myelon_rkyv_load_(v.at + 4);
+	offset = (int32_t)myelon_once_u32_(v.at + 4);
 	if (offset >= 0) {
 		text.data = (const char *)v.at;
 		text.len = (uint32_t)offset >> 24;
 		return text.len <= 7 ? text : none;
 	}
-	text.len = myelon_rkyv_load_(v.at);
+	text.len = myelon_once_u32_(v.at);
 	text.data = (const char *)myelon_rkyv_follow_(v, offset, text.len, 1);
 	return text.data ? text : none;
 }
@@ -259,8 +259,8 @@ static inline struct myelon_rkyv_list myelon_rkyv_list(struct myelon_rkyv v)
 	case MYELON_TYPE_VECTOR:
 	case MYELON_TYPE_MAP:
 	case MYELON_TYPE_BYTES:
-		list.count = myelon_rkyv_load_(v.at + 4);
-		list.first = myelon_rkyv_follow_(v, (int32_t)myelon_rkyv_load_(v.at),
+		list.count = myelon_once_u32_(v.at + 4);
+		list.first = myelon_rkyv_follow_(v, (int32_t)myelon_once_u32_(v.at),
 		                                 (uint64_t)list.count * v.shape->element->size,
 		                                 v.shape->element->align);
 		list.depth = v.depth + 1;
@@ -318,7 +318,7 @@ static inline const void *myelon_rkyv_object(struct myelon_rkyv v)
 /** OPTION: the value; nothing, if there is none. */
 static inline struct myelon_rkyv myelon_rkyv_some(struct myelon_rkyv v)
 {
-	if (myelon_rkyv_kind(v) != MYELON_TYPE_OPTION || *(const volatile uint8_t *)v.at == 0)
+	if (myelon_rkyv_kind(v) != MYELON_TYPE_OPTION || myelon_once_u8_(v.at) == 0)
 		return myelon_rkyv_nothing_();
 	return myelon_rkyv_place_(v.at + v.shape->offset, v.shape->element, v.data, v.depth);
 }
@@ -330,7 +330,7 @@ static inline struct myelon_rkyv myelon_rkyv_unbox(struct myelon_rkyv v)
 
 	if (myelon_rkyv_kind(v) != MYELON_TYPE_BOX || v.depth >= MYELON_RKYV_DEPTH)
 		return myelon_rkyv_nothing_();
-	to = myelon_rkyv_follow_(v, (int32_t)myelon_rkyv_load_(v.at), v.shape->element->size,
+	to = myelon_rkyv_follow_(v, (int32_t)myelon_once_u32_(v.at), v.shape->element->size,
 	                         v.shape->element->align);
 	if (!to)
 		return myelon_rkyv_nothing_();
@@ -345,8 +345,7 @@ static inline uint32_t myelon_rkyv_tag(struct myelon_rkyv v)
 	if (myelon_rkyv_kind(v) != MYELON_TYPE_ENUM)
 		return UINT32_MAX;
 	/* As wide as rkyv makes it for so many. */
-	tag = v.shape->count < 256 ? *(const volatile uint8_t *)v.at
-	                           : *(const volatile uint16_t *)(const void *)v.at;
+	tag = v.shape->count < 256 ? myelon_once_u8_(v.at) : myelon_once_u16_(v.at);
 	return tag < v.shape->count ? tag : UINT32_MAX;
 }
 

@@ -55,8 +55,8 @@ static int check_vtable(struct mye_flat_walk *w, int64_t vtable, struct mye_flat
 	if (vtable & 1)
 		return BAD(w, "vtable at %lld is not aligned to 2", (long long)vtable);
 	t->vtable = (uint32_t)vtable;
-	t->entries = myelon_flat_load16_(w->data + vtable);
-	t->bytes = myelon_flat_load16_(w->data + vtable + 2);
+	t->entries = myelon_once_u16_(w->data + vtable);
+	t->bytes = myelon_once_u16_(w->data + vtable + 2);
 	if (t->entries < 4 || t->entries & 1)
 		return BAD(w, "vtable at %u has %u bytes: an even number, 4 or more, is needed",
 		           t->vtable, t->entries);
@@ -78,7 +78,7 @@ int mye_flat_enter(struct mye_flat_walk *w, uint32_t at, struct mye_flat_at *t)
 	if (w->tables == 0)
 		return BAD(w, "there are more tables than the limit, %u", w->codec->tables);
 	t->at = at;
-	rc = check_vtable(w, (int64_t)at - (int32_t)myelon_flat_load32_(w->data + at), t);
+	rc = check_vtable(w, (int64_t)at - (int32_t)myelon_once_u32_(w->data + at), t);
 	if (rc < 0)
 		return rc;
 	w->tables--;
@@ -93,7 +93,7 @@ int mye_flat_find(struct mye_flat_walk *w, const struct mye_flat_at *t, uint32_t
 
 	if (entry >= t->entries)
 		return 0;
-	offset = myelon_flat_load16_(w->data + t->vtable + entry);
+	offset = myelon_once_u16_(w->data + t->vtable + entry);
 	if (offset == 0)
 		return 0;
 	if (offset < 4 || offset + size > t->bytes)
@@ -115,7 +115,7 @@ int mye_flat_find_union(struct mye_flat_walk *w, const struct mye_flat_at *t,
 	if (rc < 0)
 		return rc;
 	if (rc)
-		type = myelon_flat_load8_(w->data + type_at);
+		type = myelon_once_u8_(w->data + type_at);
 	*variant = mye_flat_variant_of(f->node->wire, type);
 	if (!*variant)
 		return type ? BAD(w, "%u is no type of the union", type)
@@ -139,7 +139,7 @@ int mye_flat_absent(struct mye_flat_walk *w, const struct mye_flat_field *f)
 
 int mye_flat_follow(struct mye_flat_walk *w, uint32_t at, uint32_t *to)
 {
-	uint32_t offset = myelon_flat_load32_(w->data + at);
+	uint32_t offset = myelon_once_u32_(w->data + at);
 	uint64_t target = (uint64_t)at + offset;
 
 	if (offset == 0)
@@ -163,7 +163,7 @@ int mye_flat_elements(struct mye_flat_walk *w, uint32_t at, const struct mye_fla
 
 	if (rc < 0)
 		return rc;
-	*count = myelon_flat_load32_(w->data + to);
+	*count = myelon_once_u32_(w->data + to);
 	*first = to + 4;
 	if ((uint64_t)*count * wire->size > w->len - *first)
 		return BAD(w,
@@ -184,12 +184,12 @@ int mye_flat_bytes(struct mye_flat_walk *w, uint32_t at, uint32_t *first, uint32
 
 	if (rc < 0)
 		return rc;
-	*len = myelon_flat_load32_(w->data + to);
+	*len = myelon_once_u32_(w->data + to);
 	*first = to + 4;
 	if (*len >= w->len - *first)
 		return BAD(w, "string at %u, %u bytes, reaches beyond the message, %u bytes", to,
 		           *len, w->len);
-	if (myelon_flat_load8_(w->data + *first + *len) != 0)
+	if (myelon_once_u8_(w->data + *first + *len) != 0)
 		return BAD(w, "string at %u does not end with NUL", to);
 	return 0;
 }

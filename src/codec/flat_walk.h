@@ -86,13 +86,13 @@ static inline uint64_t mye_flat_bits(const struct mye_flat_walk *w, uint32_t at,
 
 	switch (width) {
 	case 1:
-		return myelon_flat_load8_(p);
+		return myelon_once_u8_(p);
 	case 2:
-		return myelon_flat_load16_(p);
+		return myelon_once_u16_(p);
 	case 4:
-		return myelon_flat_load32_(p);
+		return myelon_once_u32_(p);
 	default:
-		return myelon_flat_load64_(p);
+		return myelon_once_u64_(p);
 	}
 }
 

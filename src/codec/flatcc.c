@@ -97,7 +97,7 @@ static int access_in_place(const struct myelon_codec *c, const void *data, size_
 	if (len < 8)
 		return mye_fail(-EBADMSG, "flatcc: %s: %zu bytes are no message",
 		                flatcc_of(c)->name, len);
-	offset = myelon_flat_load32_(data);
+	offset = myelon_once_u32_(data);
 	if (offset > len - 4)
 		return mye_fail(-EBADMSG, "flatcc: %s: the root lies outside the message",
 		                flatcc_of(c)->name);

@@ -25,17 +25,17 @@ struct walk {
 
 static uint8_t load8(const struct walk *w, size_t at)
 {
-	return *(const volatile uint8_t *)(w->data + at);
+	return myelon_once_u8_(w->data + at);
 }
 
 static uint16_t load16(const struct walk *w, size_t at)
 {
-	return *(const volatile uint16_t *)(const void *)(w->data + at);
+	return myelon_once_u16_(w->data + at);
 }
 
 static uint32_t load32(const struct walk *w, size_t at)
 {
-	return *(const volatile uint32_t *)(const void *)(w->data + at);
+	return myelon_once_u32_(w->data + at);
 }
 
 /* A pointer at @at: to @bytes at *to, aligned, where nothing else is. */

@@ -14,7 +14,7 @@
 
 #define SCALAR(public_name, text, k, c)                                                            \
 	const struct myelon_type public_name = {                                                   \
-		.name = text, .kind = MYELON_TYPE_##k, .size = sizeof(c), .align = _Alignof(c)}
+		.name = (text), .kind = MYELON_TYPE_##k, .size = sizeof(c), .align = _Alignof(c)}
 
 SCALAR(myelon_bool, "bool", BOOL, bool);
 SCALAR(myelon_u8, "u8", U8, uint8_t);

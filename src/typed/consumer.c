@@ -36,7 +36,7 @@ int myelon_typed_consumer_attach(struct myelon_typed_consumer **out, const char 
 {
 	struct attaching a = {.name = name, .opts = MYELON_ATTACH_OPTS()};
 	struct myelon_typed_consumer *tc;
-	size_t prefix;
+	size_t prefix = 0;
 	int rc;
 
 	if (!out)

@@ -86,7 +86,7 @@ int myelon_typed_producer_open(struct myelon_typed_producer **out, const char *n
                                const struct myelon_codec *codec)
 {
 	struct opening o = {.name = name, .opts = MYELON_OPEN_OPTS()};
-	size_t prefix;
+	size_t prefix = 0;
 	int rc;
 
 	if (!out)
@@ -136,7 +136,7 @@ static void stamp(const struct myelon_typed_producer *tp, void *message)
 static int send_frame(struct myelon_typed_producer *tp, const void *object, size_t bytes,
                       bool managed, uint8_t kind, int64_t deadline)
 {
-	void *buf;
+	void *buf = NULL;
 	int rc = claim(tp, tp->prefix + bytes, managed, deadline, &buf);
 	int64_t n;
 
