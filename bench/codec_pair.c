@@ -162,15 +162,12 @@ static int make_images(struct bench_codec_pair *p, struct bench_role *me)
 	return 0;
 }
 
-/* Each process makes one ring and reads the other's; all is there before the first message. */
+/* All is there before the first message. */
 static int open_ends(struct bench_codec_pair *p, struct bench_crew *crew, unsigned int role)
 {
-	static const char *const stems[] = {"there", "back"};
 	struct bench_role *me = &crew->role[role];
-	enum myelon_wait wait = bench_consumer_wait(p->ring.o, 0);
 
-	if (bench_out_create(&p->out, &p->ring, stems[role], me) < 0 ||
-	    bench_in_attach(&p->in, &p->ring, stems[!role], wait, me) < 0)
+	if (bench_ends_open(&p->out, &p->in, &p->ring, role, me) < 0)
 		return -1;
 	myelon_arena_init(&p->arena, NULL, 0, ARENA);
 	return p->mode == BENCH_BYTES ? make_images(p, me) : 0;

@@ -149,6 +149,16 @@ static void keep_stats(struct bench_role *role, const struct myelon_handle_stats
 	role->caps_found += s->caps_found;
 }
 
+int bench_ends_open(struct bench_out *out, struct bench_in *in, const struct bench_ring *r,
+                    unsigned int index, struct bench_role *role)
+{
+	static const char *const stems[] = {"there", "back"};
+
+	if (bench_out_create(out, r, stems[index], role) < 0)
+		return -1;
+	return bench_in_attach(in, r, stems[!index], bench_consumer_wait(r->o, 0), role);
+}
+
 void bench_out_close(struct bench_out *out, struct bench_role *role)
 {
 	struct myelon_handle_stats stats = MYELON_HANDLE_STATS_INIT;

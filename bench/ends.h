@@ -61,6 +61,10 @@ int bench_out_create(struct bench_out *out, const struct bench_ring *r, const ch
 int bench_in_attach(struct bench_in *in, const struct bench_ring *r, const char *stem,
                     enum myelon_wait wait, struct bench_role *role);
 
+/* For round trips: each of two processes, @index 0 and 1, makes one ring and reads the other's. */
+int bench_ends_open(struct bench_out *out, struct bench_in *in, const struct bench_ring *r,
+                    unsigned int index, struct bench_role *role);
+
 /* Close and keep the handle's counters in @role. */
 void bench_out_close(struct bench_out *out, struct bench_role *role);
 void bench_in_close(struct bench_in *in, struct bench_role *role);

@@ -9,11 +9,11 @@
 
 #include "codec/bincode_run.h"
 #include "codec/path.h"
+#include "codec/take.h"
 
 struct decoder {
 	struct myelon_bincode_reader r;
-	struct myelon_arena *arena;
-	uint64_t memory; /* that may still be taken */
+	struct mye_take memory;
 	uint32_t depth;
 	uint32_t deeper; /* levels that are still allowed */
 	struct mye_path path;
@@ -33,25 +33,6 @@ static __attribute__((cold)) int fault(struct decoder *d)
 static int result(struct decoder *d, int rc)
 {
 	return rc < 0 ? fault(d) : 0;
-}
-
-static int take(struct decoder *d, size_t bytes, size_t align, void **p)
-{
-	uint64_t cost = bytes + align - 1;
-
-	if (cost > d->memory) {
-		mye_path_fail(&d->path, -EBADMSG,
-		              "it takes %zu bytes of memory, the limit leaves %llu", bytes,
-		              (unsigned long long)d->memory);
-		return -EBADMSG;
-	}
-	*p = d->arena ? myelon_arena_alloc(d->arena, bytes, align) : NULL;
-	if (!*p) {
-		mye_path_fail(&d->path, -ENOMEM, "the arena has no room for %zu bytes", bytes);
-		return -ENOMEM;
-	}
-	d->memory -= cost;
-	return 0;
 }
 
 static int enter(struct decoder *d)
@@ -126,15 +107,15 @@ static int get_text(struct decoder *d, unsigned char *object)
 	struct myelon_text t = {.data = NULL};
 	const unsigned char *from;
 	size_t good;
+	int rc = 0;
 	void *to;
-	int rc;
 
 	if (mye_bin_get_count(&d->r, 1, &t.len) < 0)
 		return fault(d);
 	if (t.len == 0)
 		return 0;
-	rc = take(d, t.len, 1, &to);
-	if (rc < 0)
+	to = mye_take(&d->memory, &d->path, t.len, 1, 1, &rc);
+	if (!to)
 		return rc;
 	from = d->r.at;
 	mye_bin_get_raw(&d->r, to, t.len);
@@ -173,7 +154,6 @@ static int get_vector(struct decoder *d, const struct mye_bin_node *n, unsigned 
 {
 	const struct mye_bin_node *e = n->element;
 	struct myelon_vector v = {.data = NULL};
-	size_t bytes;
 	void *to;
 	int rc;
 
@@ -181,16 +161,15 @@ static int get_vector(struct decoder *d, const struct mye_bin_node *n, unsigned 
 		return fault(d);
 	if (v.count == 0)
 		return 0;
-	if (__builtin_mul_overflow(v.count, e->size, &bytes) || bytes > SIZE_MAX / 2)
-		bytes = SIZE_MAX / 2; /* nobody has that */
 	rc = enter(d);
-	if (rc == 0)
-		rc = take(d, bytes, e->align, &to);
 	if (rc != 0)
+		return rc;
+	to = mye_take(&d->memory, &d->path, v.count, e->size, e->align, &rc);
+	if (!to)
 		return rc;
 	/* What the description does not know is zero. */
 	if (!mye_bin_runs(e->op))
-		memset(to, 0, bytes);
+		memset(to, 0, v.count * e->size);
 	v.data = to;
 	memcpy(object, &v, sizeof(v));
 	rc = get_elements(d, e, to, v.count);
@@ -204,9 +183,10 @@ static int get_box(struct decoder *d, const struct mye_bin_node *n, unsigned cha
 	void *to;
 	int rc = enter(d);
 
-	if (rc == 0)
-		rc = take(d, e->size, e->align, &to);
 	if (rc != 0)
+		return rc;
+	to = mye_take(&d->memory, &d->path, 1, e->size, e->align, &rc);
+	if (!to)
 		return rc;
 	memset(to, 0, e->size);
 	memcpy(object, &to, sizeof(to));
@@ -295,8 +275,7 @@ int mye_bincode_decode(const struct myelon_codec *c, const void *data, size_t le
 	int rc;
 
 	d.r = mye_bin_reader(data, len, b->plan.encoding);
-	d.arena = arena;
-	d.memory = b->memory;
+	d.memory = (struct mye_take){.arena = arena, .left = b->memory};
 	d.depth = d.deeper = b->depth;
 	memset(object, 0, top->size);
 	rc = get(&d, top, object);

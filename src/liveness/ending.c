@@ -18,16 +18,6 @@ static uint64_t this_thread(void)
 	return own;
 }
 
-static bool is_ours(const struct mye_identity *who)
-{
-	struct mye_identity own;
-
-	if (who->pid != mye_pid())
-		return false;
-	mye_identify(&own);
-	return mye_identity_same(&own, who);
-}
-
 static int open_ring(struct mye_ending *e, int pidfd)
 {
 	int rc;
@@ -47,7 +37,7 @@ int mye_ending_open(struct mye_ending *e, const struct mye_identity *who)
 	int pidfd, rc;
 
 	mye_ending_close(e);
-	if (is_ours(who))
+	if (mye_identity_is_own(who))
 		return -EDEADLK;
 	if (mye_engine_from_env() == MYELON_ENGINE_EPOLL)
 		return -ENOTSUP;

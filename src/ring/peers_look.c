@@ -14,8 +14,6 @@
 #include "ring/peers.h"
 #include "sys/sys.h"
 
-#define DYING_FIRST_NS 50000
-#define DYING_MAX_NS 20000000
 #define UNSEEN_NS 100000000
 #define DEAF_NS 10000000
 #define AGAIN_NS 1000000      /* a place was being changed */
@@ -218,9 +216,7 @@ static void is_alive(struct mye_peers *w, uint32_t place, bool here)
 		r->dying = true;
 		tell(w, place, MYELON_CHANGE_DYING);
 	}
-	r->retry_ns = r->retry_ns ? 2 * r->retry_ns : DYING_FIRST_NS;
-	if (r->retry_ns > DYING_MAX_NS)
-		r->retry_ns = DYING_MAX_NS;
+	r->retry_ns = mye_dying_pause(r->retry_ns);
 	/* What was heard is not heard again. */
 	r->ask_at = w->now + r->retry_ns;
 }
@@ -399,7 +395,7 @@ static void look_at_name(struct mye_peers *w)
 	bool alone = !anybody_here(w);
 
 	if (alone && w->found)
-		w->name_ns = DYING_FIRST_NS;
+		w->name_ns = mye_dying_pause(0);
 	if (!alone)
 		w->name_ns = 0;
 	if (!w->whole && !w->name_ns)

@@ -16,10 +16,9 @@
 #include "ring/gate.h"
 #include "ring/guard.h"
 #include "ring/join.h"
+#include "ring/peer.h"
 #include "sys/sys.h"
 
-#define DYING_FIRST_NS 50000
-#define DYING_MAX_NS 20000000
 #define ASK_NS 50000000     /* of whom an exec would not be heard */
 #define STOPPED_NS 20000000 /* a delay that is shorter is no stop */
 
@@ -88,9 +87,7 @@ static void discount(struct mye_guard *g, int64_t now)
 /* The next question for a lock that is not free yet. */
 static int64_t retry(struct mye_guard *g, struct mye_suspect *s, int64_t now)
 {
-	s->retry_ns = s->retry_ns ? 2 * s->retry_ns : DYING_FIRST_NS;
-	if (s->retry_ns > DYING_MAX_NS)
-		s->retry_ns = DYING_MAX_NS;
+	s->retry_ns = mye_dying_pause(s->retry_ns);
 	sooner(&g->look_at, now + s->retry_ns);
 	return now + s->retry_ns;
 }

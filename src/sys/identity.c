@@ -124,6 +124,12 @@ void mye_identity_write(struct mye_identity *shared, const struct mye_identity *
 	__atomic_store_n(&shared->uid, who->uid, __ATOMIC_RELAXED);
 }
 
+bool mye_identity_is_own(const struct mye_identity *who)
+{
+	return who->pid == mye_pid() && who->pidns == mye_pid_namespace() &&
+	       who->start_ticks == mye_start_ticks(0);
+}
+
 bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b)
 {
 	return a->pid == b->pid && a->start_ticks == b->start_ticks && a->pidns == b->pidns &&

@@ -179,6 +179,8 @@ void mye_identity_read(struct mye_identity *out, const struct mye_identity *shar
 void mye_identity_write(struct mye_identity *shared, const struct mye_identity *who);
 /* Are these the same process? */
 bool mye_identity_same(const struct mye_identity *a, const struct mye_identity *b);
+/* Is it this process? */
+bool mye_identity_is_own(const struct mye_identity *who);
 uint32_t mye_pid(void);
 uint32_t mye_tid(void);
 uint32_t mye_euid(void);

@@ -115,6 +115,15 @@ static void tell(struct myelon_meta *meta, const struct myelon_meta *own)
 		*meta = *own;
 }
 
+/* The frame below could not be had. @return @p rc. */
+static int tell_failed(struct myelon_meta *meta, const struct myelon_message *msg, int rc)
+{
+	if (meta)
+		*meta = (struct myelon_meta){
+			.len = msg->len, .seq = msg->seq, .id = msg->id, .kind = msg->kind};
+	return rc;
+}
+
 static int decode(struct myelon_typed_consumer *tc, const struct myelon_message *msg, void *object,
                   struct myelon_arena *arena, struct myelon_meta *meta)
 {
@@ -134,12 +143,8 @@ static int recv_some(struct myelon_typed_consumer *tc, void *objects, size_t str
 	n = max == 1
 	            ? myelon_frame_peek(tc->frames, deadline, msg)
 	            : myelon_frame_peek_batch(tc->frames, msg, max < BATCH ? max : BATCH, deadline);
-	if (n < 0) {
-		meta = (struct myelon_meta){
-			.len = msg->len, .seq = msg->seq, .id = msg->id, .kind = msg->kind};
-		tell(metas, &meta);
-		return n;
-	}
+	if (n < 0)
+		return tell_failed(metas, msg, n);
 	for (; done < n; done++) {
 		rc = decode(tc, &msg[done], (unsigned char *)objects + (size_t)done * stride, arena,
 		            &meta);
@@ -221,12 +226,8 @@ int myelon_typed_peek(struct myelon_typed_consumer *tc, int64_t deadline,
 	if (rc < 0)
 		return rc;
 	rc = myelon_frame_peek(tc->frames, deadline, &msg);
-	if (rc < 0) {
-		own = (struct myelon_meta){
-			.len = msg.len, .seq = msg.seq, .id = msg.id, .kind = msg.kind};
-		tell(meta, &own);
-		return rc;
-	}
+	if (rc < 0)
+		return tell_failed(meta, &msg, rc);
 	rc = verify(tc, &msg, inside, &own);
 	tell(meta, &own);
 	if (rc == 0)
@@ -244,12 +245,8 @@ int myelon_typed_peek_batch(struct myelon_typed_consumer *tc, struct myelon_insi
 	if (rc < 0)
 		return rc;
 	n = myelon_frame_peek_batch(tc->frames, msg, max < BATCH ? max : BATCH, deadline);
-	if (n < 0) {
-		meta = (struct myelon_meta){
-			.len = msg->len, .seq = msg->seq, .id = msg->id, .kind = msg->kind};
-		tell(metas, &meta);
-		return n;
-	}
+	if (n < 0)
+		return tell_failed(metas, msg, n);
 	for (; done < n; done++) {
 		rc = verify(tc, &msg[done], &inside[done], &meta);
 		if (rc < 0)

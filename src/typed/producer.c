@@ -132,6 +132,17 @@ static void stamp(const struct myelon_typed_producer *tp, void *message)
 	memcpy(message, &s, sizeof(s));
 }
 
+/* Behind the stamp of the message at @p to. @return encoded bytes, at most @p bytes, or negative. */
+static int64_t encode(const struct myelon_typed_producer *tp, const void *object, void *to,
+                      size_t bytes)
+{
+	int64_t n = tp->codec->encode(tp->codec, object, (unsigned char *)to + tp->prefix, bytes);
+
+	if (n < 0 || (uint64_t)n <= bytes)
+		return n;
+	return mye_fail(-EINVAL, "codec %s: it wrote more than it asked for", tp->codec->name);
+}
+
 /* A message that fits into a frame. */
 static int send_frame(struct myelon_typed_producer *tp, const void *object, size_t bytes,
                       bool managed, uint8_t kind, int64_t deadline)
@@ -142,12 +153,10 @@ static int send_frame(struct myelon_typed_producer *tp, const void *object, size
 
 	if (rc < 0)
 		return rc;
-	n = tp->codec->encode(tp->codec, object, (unsigned char *)buf + tp->prefix, bytes);
-	if (n < 0 || (uint64_t)n > bytes) {
+	n = encode(tp, object, buf, bytes);
+	if (n < 0) {
 		myelon_frame_cancel(tp->frames);
-		return n < 0 ? (int)n
-		             : mye_fail(-EINVAL, "codec %s: it wrote more than it asked for",
-		                        tp->codec->name);
+		return (int)n;
 	}
 	stamp(tp, buf);
 	return myelon_frame_commit(tp->frames, tp->prefix + (size_t)n, kind);
@@ -175,11 +184,9 @@ static int send_long(struct myelon_typed_producer *tp, const void *object, size_
 
 	if (rc < 0)
 		return rc;
-	n = tp->codec->encode(tp->codec, object, tp->memory + tp->prefix, bytes);
-	if (n < 0 || (uint64_t)n > bytes)
-		return n < 0 ? (int)n
-		             : mye_fail(-EINVAL, "codec %s: it wrote more than it asked for",
-		                        tp->codec->name);
+	n = encode(tp, object, tp->memory, bytes);
+	if (n < 0)
+		return (int)n;
 	stamp(tp, tp->memory);
 	bytes = tp->prefix + (size_t)n;
 	return managed ? myelon_frame_send_managed(tp->frames, tp->memory, bytes, kind, deadline)

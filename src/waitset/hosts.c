@@ -114,8 +114,7 @@ static int host_new(struct myelon_waitset *ws, const struct mye_identity *who,
 	h->pidns = who->pidns;
 	h->pidfd_ino = who->pidfd_ino;
 	h->cpu = who->cpu;
-	h->own = who->pid == mye_pid() && who->pidns == mye_pid_namespace() &&
-	         who->start_ticks == mye_start_ticks(0);
+	h->own = mye_identity_is_own(who);
 	h->pidfd = h->own ? -1 : mye_fork_open_pidfd(who);
 	if (h->pidfd == -ESRCH) {
 		free(h);
