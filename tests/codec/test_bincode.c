@@ -11,16 +11,7 @@
 
 #include "bincode_golden.h"
 #include "object.h"
-#include "zoo.h"
-
-#define TEXT(s)                                                                                    \
-	{                                                                                          \
-		(s), sizeof(s) - 1                                                                 \
-	}
-#define LIST(a)                                                                                    \
-	{                                                                                          \
-		(a), sizeof(a) / sizeof((a)[0])                                                    \
-	}
+#include "zoo_sample.h"
 
 static struct myelon_codec *codec_of(const struct myelon_type *type, uint32_t encoding)
 {
@@ -62,47 +53,9 @@ static void expect_bytes(const struct myelon_type *type, uint32_t encoding, cons
 		             sizeof(name##_varint));                                               \
 	} while (0)
 
-/* The same as in the Rust program that wrote the bytes. */
-static uint8_t raw[] = {0, 250, 251, 255};
-static uint32_t counts[] = {0, 250, 251, 65535, 65536, UINT32_MAX};
-static struct myelon_text names[] = {TEXT(""), TEXT("a"), TEXT("\xf0\x9f\x98\x80")};
-static struct point points[] = {{1, -1, 0.25f}, {125, -126, -2.0f}};
-static struct shape shapes[] = {{.tag = SHAPE_EMPTY}, {.tag = SHAPE_CIRCLE, .of.circle = 2.5}};
-static struct pair pairs[] = {{TEXT("one"), 1}, {TEXT("minus"), -32769}};
-static struct node grandchild[] = {{.value = 300}};
-static struct node children[] = {{.value = 2}, {.value = 3, .children = LIST(grandchild)}};
-static struct node next = {.value = 70000};
-static const struct zoo zoo = {
-	.flag = true,
-	.small = 0xfe,
-	.medium = 251,
-	.large = 0x12345678,
-	.huge = UINT64_MAX,
-	.minus = -5,
-	.depth = -126,
-	.height = INT32_MIN,
-	.distance = INT64_MAX,
-	.ratio = 1.5f,
-	.exact = -0.1,
-	.letter = 0x2603,
-	.name = TEXT("gr\xc3\xbc\xc3\x9f"
-                     "e"),
-	.raw = LIST(raw),
-	.counts = LIST(counts),
-	.names = LIST(names),
-	.points = LIST(points),
-	.limit = {true, 250},
-	.triple = {1, 255, 65535},
-	.origin = {0, 32767, 3.0f},
-	.shape = {.tag = SHAPE_NAMED, .of.named = {TEXT("hex"), 6}},
-	.shapes = LIST(shapes),
-	.map = LIST(pairs),
-	.tree = {.value = 1, .children = LIST(children), .next = {true, &next}},
-};
-
 Test(bincode, a_struct_of_every_kind_is_the_bytes_of_rust)
 {
-	EXPECT_GOLDEN(&zoo_type, &zoo, zoo);
+	EXPECT_GOLDEN(&zoo_type, &zoo_sample, zoo);
 }
 
 struct unit {
@@ -287,24 +240,24 @@ Test(bincode, what_rust_could_not_have_is_not_written)
 {
 	struct myelon_codec *c = codec_of(&zoo_type, MYELON_BINCODE_FIXED);
 	struct myelon_text bad_names[] = {TEXT("a"), TEXT("b\xff")};
-	struct zoo z = zoo;
+	struct zoo z = zoo_sample;
 
 	z.letter = 0xd800;
 	expect_refused(c, &z, "bincode: zoo.letter: 0xd800 is no Unicode");
-	z = zoo;
+	z = zoo_sample;
 	z.names = (struct myelon_vector)LIST(bad_names);
 	expect_refused(c, &z, "zoo.names[1]: its byte 1 is not UTF-8");
-	z = zoo;
+	z = zoo_sample;
 	z.shape.tag = 3;
 	expect_refused(c, &z, "zoo.shape: the tag is 3: there are 3");
 	cr_assert_eq(myelon_codec_bound(c, &z), -EINVAL);
-	z = zoo;
+	z = zoo_sample;
 	z.tree.next.value = NULL;
 	expect_refused(c, &z, "zoo.tree.next: its data is NULL");
-	z = zoo;
+	z = zoo_sample;
 	z.counts.data = NULL;
 	expect_refused(c, &z, "zoo.counts: its data is NULL");
-	z = zoo;
+	z = zoo_sample;
 	z.name.data = NULL;
 	expect_refused(c, &z, "zoo.name: its data is NULL");
 	myelon_codec_close(c);
@@ -314,7 +267,7 @@ Test(bincode, a_vector_whose_size_overflows_is_refused)
 {
 	struct myelon_type v = MYELON_VECTOR_OF(&myelon_u64);
 	struct myelon_codec *c = codec_of(&v, MYELON_BINCODE_FIXED);
-	struct myelon_vector many = {raw, SIZE_MAX / 4}, more = {raw, INT64_MAX / 8};
+	struct myelon_vector many = {sample_raw, SIZE_MAX / 4}, more = {sample_raw, INT64_MAX / 8};
 
 	cr_assert_eq(myelon_codec_bound(c, &many), -EMSGSIZE);
 	cr_assert_eq(myelon_codec_bound(c, &more), -EMSGSIZE);
@@ -347,7 +300,7 @@ Test(bincode, options_and_descriptions_are_checked)
 	cr_assert(strstr(myelon_last_error(), "without an end"), "%s", myelon_last_error());
 	cr_assert_eq(myelon_codec_bincode(&c, &zoo_type, NULL), 0);
 	cr_assert_eq(c->object_size, sizeof(struct zoo));
-	cr_assert_eq(myelon_codec_access(c, raw, 4, &(struct myelon_inside){0}), -ENOTSUP);
+	cr_assert_eq(myelon_codec_access(c, sample_raw, 4, &(struct myelon_inside){0}), -ENOTSUP);
 	myelon_codec_close(c);
 }
 
@@ -397,11 +350,11 @@ static void through_a_ring(uint32_t encoding)
 	/* What is broken is passed over. */
 	cr_assert_eq(
 		myelon_frame_send(myelon_typed_producer_frames(tp), "broken", 6, 1, MYELON_TRY), 0);
-	cr_assert_eq(myelon_typed_send(tp, &zoo, 1, MYELON_TRY), 0);
+	cr_assert_eq(myelon_typed_send(tp, &zoo_sample, 1, MYELON_TRY), 0);
 	cr_assert_eq(myelon_typed_recv(tc, &got, &a, MYELON_TRY, &meta), -EBADMSG);
 	cr_assert_eq(myelon_typed_peek(tc, MYELON_TRY, &in, &meta), -ENOTSUP);
 	cr_assert_eq(myelon_typed_recv(tc, &got, &a, MYELON_TRY, &meta), 1);
-	cr_assert(object_equal(&zoo_type, &zoo, &got));
+	cr_assert(object_equal(&zoo_type, &zoo_sample, &got));
 	myelon_typed_consumer_close(tc);
 	myelon_typed_producer_close(tp);
 	myelon_codec_close(c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR MIT */
-/* One zoo with something in every field: what golden bytes were made of. */
+/* One zoo with something in every field: what golden bytes were made of, also in the Rust program that wrote them. */
 #ifndef TESTS_CODEC_ZOO_SAMPLE_H
 #define TESTS_CODEC_ZOO_SAMPLE_H
 

@@ -326,4 +326,44 @@ static inline unsigned int play_count(unsigned int n)
 	return scale * n < 1 ? 1 : (unsigned int)(scale * n);
 }
 
+/* A producer and those who sleep until it dies. */
+struct play_scene {
+	int (*producer)(void *);
+	uint32_t producer_wait;
+	int (*sleeper)(void *);
+	uint32_t wait;
+	unsigned int sleepers;
+	void (*asleep)(struct play *p, unsigned int sleepers); /* returns when they all sleep */
+};
+
+/* @return false: it took too long to set the scene. */
+static inline bool play_death(struct play *p, const struct play_scene *s)
+{
+	play_ring(p);
+	play_start(p, PRODUCER, s->producer, s->producer_wait);
+	play_await(p, PRODUCER);
+	for (unsigned int i = 0; i < s->sleepers; i++)
+		play_start(p, i, s->sleeper, s->wait);
+	s->asleep(p, s->sleepers);
+	play_kill(p, PRODUCER);
+	for (unsigned int i = 0; i < s->sleepers; i++) {
+		play_over(p, i);
+		cr_assert_eq(play_rc(p, i), -EOWNERDEAD, "sleeper %u: %d", i, play_rc(p, i));
+	}
+	if (play_slow(p))
+		return false;
+	for (unsigned int i = 0; i < s->sleepers; i++)
+		cr_assert_eq(play_caps(p, i), 0, "sleeper %u of %u was woken by its cap", i,
+		             s->sleepers);
+	return true;
+}
+
+static inline void play_death_wakes_all(struct play *p, const struct play_scene *s)
+{
+	for (int i = 0; i < 20; i++)
+		if (play_death(p, s))
+			return;
+	cr_assert_fail("this machine is too slow to set a scene within a second");
+}
+
 #endif

@@ -158,6 +158,24 @@ int64_t storm_wait(struct me *m, struct storm_wait *w);
 void storm_wait_idle(struct me *m, struct storm_wait *w);
 void storm_wait_end(struct storm_wait *w);
 
+/* ---- storm_read.c ---- */
+struct storm_reader;
+struct storm_reading {
+	int (*attach)(struct storm_reader *r, const struct myelon_attach_opts *opts); /* sets c */
+	void (*begin)(struct storm_reader *r); /* behind storm_attach_end() */
+	int (*look)(struct storm_reader *r); /* @return 0, negative as peek and release, VIOLATED */
+	void (*close)(struct storm_reader *r);
+};
+/* The first member of what reads. */
+struct storm_reader {
+	struct me *m;
+	const struct storm_reading *how;
+	struct myelon_consumer *c;
+	struct storm_wait wait;
+};
+/* A consumer's life. @return an exit code. */
+int storm_read(struct storm_reader *r);
+
 /* ---- storm_referee.c ---- */
 /* A round: a ring from its beginning to its end. @return 0, or 1: failed, and it was said why. */
 int storm_round(struct storm *s, uint32_t kills);

@@ -188,9 +188,7 @@ static int check_slots(struct me *m, const void *slots, uint32_t n, int64_t seq)
 }
 
 struct consuming {
-	struct me *m;
-	struct myelon_consumer *c;
-	struct storm_wait wait;
+	struct storm_reader reader; /* first */
 	int64_t next;
 };
 
@@ -207,7 +205,7 @@ static void count(struct me *m, int64_t seq, uint32_t n)
 /* Read them, write that down, give them back. What was read counts if that succeeds. */
 static int take(struct consuming *w, const struct myelon_view *v)
 {
-	struct me *m = w->m;
+	struct me *m = w->reader.m;
 	uint32_t n = storm_one_in(&m->random, 4) ? 1 + storm_below(&m->random, v->count) : v->count;
 	const char *why = NULL;
 	int64_t at = v->seq - 1;
@@ -222,7 +220,7 @@ static int take(struct consuming *w, const struct myelon_view *v)
 	m->log->before = v->seq + n - 1;
 	if (storm_one_in(&m->random, 32))
 		storm_rest_us(storm_below(&m->random, 500));
-	rc = myelon_release(w->c, n);
+	rc = myelon_release(w->reader.c, n);
 	if (rc < 0)
 		return rc;
 	m->log->after = m->log->before;
@@ -236,11 +234,11 @@ static int take(struct consuming *w, const struct myelon_view *v)
 static int copy(struct consuming *w, uint32_t max, int64_t deadline)
 {
 	unsigned char slots[SLOTS_MAX * 4096];
-	struct me *m = w->m;
+	struct me *m = w->reader.m;
 	int n;
 
 	m->log->inside = 1;
-	n = myelon_consume_copy(w->c, slots, max, deadline);
+	n = myelon_consume_copy(w->reader.c, slots, max, deadline);
 	if (n > 0) {
 		if (check_slots(m, slots, (uint32_t)n, w->next) != 0)
 			return VIOLATED;
@@ -252,98 +250,42 @@ static int copy(struct consuming *w, uint32_t max, int64_t deadline)
 	return n < 0 ? n : 0;
 }
 
-/* One look. @return 0, negative as peek and release, 1: a violation. */
-static int look(struct consuming *w)
+static int look(struct storm_reader *r)
 {
-	struct me *m = w->m;
+	struct consuming *w = (struct consuming *)(void *)r;
+	struct me *m = r->m;
 	uint32_t max = 1 + storm_below(&m->random, SLOTS_MAX);
-	int64_t deadline = storm_wait(m, &w->wait);
+	int64_t deadline = storm_wait(m, &r->wait);
 	struct myelon_view v;
 	int n;
 
 	if (storm_one_in(&m->random, 8))
 		return copy(w, max, deadline);
-	n = myelon_peek(w->c, max, deadline, &v);
+	n = myelon_peek(r->c, max, deadline, &v);
 	return n < 0 ? n : take(w, &v);
 }
 
-static int attach(struct consuming *w)
+static int attach(struct storm_reader *r, const struct myelon_attach_opts *opts)
 {
-	struct me *m = w->m;
-	uint32_t evictions;
-	int rc, tries = 0;
-
-	do {
-		struct myelon_attach_opts opts = storm_attach_opts(m);
-
-		evictions = storm_attach_begin(m);
-		rc = myelon_consumer_attach(&w->c, m->s->name, &opts);
-	} while (rc < 0 && storm_attach_again(m, rc, tries++));
-	if (rc == -ENOENT && m->s->page->closing)
-		return THE_END;
-	if (rc < 0)
-		return storm_bad(m->log, "%s cannot attach: %d: %s", storm_id(m->who), rc,
-		                 myelon_last_error());
-	rc = storm_attach_end(m, w->c, evictions);
-	w->next = m->log->after + 1;
-	return rc ? rc : storm_wait_begin(m, &w->wait, w->c);
+	return myelon_consumer_attach(&r->c, r->m->s->name, opts);
 }
 
-static void detach(struct consuming *w)
+static void begin(struct storm_reader *r)
 {
-	storm_wait_end(&w->wait);
-	w->m->log->detached = 1;
-	myelon_consumer_close(w->c);
-	w->c = NULL;
+	((struct consuming *)(void *)r)->next = r->m->log->after + 1;
 }
 
-static int handle(struct consuming *w, int rc, uint64_t epoch)
+static void close_reader(struct storm_reader *r)
 {
-	struct me *m = w->m;
-	bool set = w->wait.way == WAY_SET;
-
-	switch (rc) {
-	case 0:
-		return GO_ON;
-	case VIOLATED:
-		return VIOLATED;
-	case -EAGAIN:
-	case -ETIMEDOUT:
-		storm_wait_idle(m, &w->wait);
-		return GO_ON;
-	case -EPIPE:
-	case -EOWNERDEAD:
-		rc = storm_producer_gone(m, w->c, rc, epoch, set);
-		if (rc == GO_ON && set)
-			storm_wait_idle(m, &w->wait);
-		return rc;
-	case -ESTALE:
-		rc = storm_stale(m);
-		detach(w);
-		return rc ? rc : attach(w);
-	}
-	return storm_bad(m->log, "%s: peek: %d: %s", storm_id(m->who), rc, myelon_last_error());
+	myelon_consumer_close(r->c);
 }
 
 int storm_consumer(struct me *m)
 {
-	struct consuming w = {.m = m};
-	uint32_t left = storm_below(&m->random, 300);
-	int rc;
+	static const struct storm_reading how = {attach, begin, look, close_reader};
+	struct consuming w = {.reader = {.m = m, .how = &how}};
 
-	storm_arm_points(m);
-	rc = attach(&w);
-	while (rc == GO_ON) {
-		uint64_t epoch = myelon_consumer_epoch(w.c);
-
-		rc = handle(&w, look(&w), epoch);
-		if (m->who == LEAVER && rc == GO_ON && left-- == 0 && !m->s->page->stop)
-			rc = THE_END;
-	}
-	if (rc == VIOLATED)
-		return 1;
-	detach(&w);
-	return 0;
+	return storm_read(&w.reader);
 }
 
 /* ---- an observer ---- */

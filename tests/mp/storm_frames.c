@@ -8,10 +8,8 @@
 #define BATCH 8u
 
 struct receiving {
-	struct me *m;
+	struct storm_reader reader; /* first */
 	struct myelon_frame_consumer *fc;
-	struct myelon_consumer *c;
-	struct storm_wait wait;
 	uint32_t last; /* id this handle saw last */
 };
 
@@ -45,7 +43,7 @@ static void mark_gap(struct me *m, uint32_t id)
 /* Message @id is here, or a report that it was cut off. @return 0, 1. */
 static int next_id(struct receiving *w, uint32_t id, bool cut)
 {
-	struct me *m = w->m;
+	struct me *m = w->reader.m;
 	bool first = m->log->fresh;
 
 	if (id == 0 || id >= IDS || id <= w->last)
@@ -74,7 +72,7 @@ static int next_id(struct receiving *w, uint32_t id, bool cut)
 
 static int whole(struct receiving *w, const struct myelon_message *msg)
 {
-	struct me *m = w->m;
+	struct me *m = w->reader.m;
 
 	if (next_id(w, msg->id, false) != 0)
 		return VIOLATED;
@@ -86,12 +84,12 @@ static int whole(struct receiving *w, const struct myelon_message *msg)
 
 static int cut_off(struct receiving *w, const struct myelon_message *msg)
 {
-	bool stray = w->m->log->fresh;
+	bool stray = w->reader.m->log->fresh;
 
 	if (next_id(w, msg->id, true) != 0)
 		return VIOLATED;
-	w->m->log->cuts += !stray;
-	w->m->log->strays += stray;
+	w->reader.m->log->cuts += !stray;
+	w->reader.m->log->strays += stray;
 	return 0;
 }
 
@@ -99,16 +97,16 @@ static int cut_off(struct receiving *w, const struct myelon_message *msg)
 
 static void at_rest(struct receiving *w)
 {
-	struct storm_log *log = w->m->log;
+	struct storm_log *log = w->reader.m->log;
 
-	log->after = log->before = myelon_consumer_cursor(w->c);
+	log->after = log->before = myelon_consumer_cursor(w->reader.c);
 	log->inside = 0;
 }
 
 /* Peek and release, @n messages of which the first few are given back. */
 static int take(struct receiving *w, const struct myelon_message *msgs, uint32_t n)
 {
-	struct me *m = w->m;
+	struct me *m = w->reader.m;
 	uint32_t give = storm_one_in(&m->random, 4) ? 1 + storm_below(&m->random, n) : n, bad = n;
 	int rc;
 
@@ -136,20 +134,22 @@ static int take(struct receiving *w, const struct myelon_message *msgs, uint32_t
 /* A copying call: it is released by now. */
 static int took(struct receiving *w, const struct myelon_message *msg)
 {
-	if (!is_true(w->m, msg))
-		return storm_bad(w->m->log, "%s: copied message %u of %zu bytes is not right",
-		                 storm_id(w->m->who), msg->id, msg->len);
+	if (!is_true(w->reader.m, msg))
+		return storm_bad(w->reader.m->log,
+		                 "%s: copied message %u of %zu bytes is not right",
+		                 storm_id(w->reader.m->who), msg->id, msg->len);
 	if (whole(w, msg) != 0)
 		return VIOLATED;
-	mark(w->m, msg->id, RELEASED);
+	mark(w->reader.m, msg->id, RELEASED);
 	return 0;
 }
 
-static int look(struct receiving *w)
+static int look(struct storm_reader *r)
 {
+	struct receiving *w = (struct receiving *)(void *)r;
 	struct myelon_message msgs[BATCH];
-	struct me *m = w->m;
-	int64_t deadline = storm_wait(m, &w->wait);
+	struct me *m = r->m;
+	int64_t deadline = storm_wait(m, &r->wait);
 	uint32_t form = storm_below(&m->random, 16);
 	int rc;
 
@@ -176,84 +176,34 @@ static int look(struct receiving *w)
 	return rc;
 }
 
-static int attach(struct receiving *w)
+static int attach(struct storm_reader *r, const struct myelon_attach_opts *opts)
 {
-	struct me *m = w->m;
-	uint32_t evictions;
-	int rc, tries = 0;
+	struct receiving *w = (struct receiving *)(void *)r;
+	int rc = myelon_frame_consumer_attach(&w->fc, r->m->s->name, opts);
 
-	do {
-		struct myelon_attach_opts opts = storm_attach_opts(m);
-
-		evictions = storm_attach_begin(m);
-		rc = myelon_frame_consumer_attach(&w->fc, m->s->name, &opts);
-	} while (rc < 0 && storm_attach_again(m, rc, tries++));
-	if (rc == -ENOENT && m->s->page->closing)
-		return THE_END;
-	if (rc < 0)
-		return storm_bad(m->log, "%s cannot attach: %d: %s", storm_id(m->who), rc,
-		                 myelon_last_error());
-	w->last = 0;
-	w->c = myelon_frame_consumer_ring(w->fc);
-	rc = storm_attach_end(m, w->c, evictions);
-	return rc ? rc : storm_wait_begin(m, &w->wait, w->c);
+	r->c = rc < 0 ? NULL : myelon_frame_consumer_ring(w->fc);
+	return rc;
 }
 
-static void detach(struct receiving *w)
+static void begin(struct storm_reader *r)
 {
-	storm_wait_end(&w->wait);
-	w->m->log->detached = 1;
+	((struct receiving *)(void *)r)->last = 0;
+}
+
+static void close_reader(struct storm_reader *r)
+{
+	struct receiving *w = (struct receiving *)(void *)r;
+
 	myelon_frame_consumer_close(w->fc);
 	w->fc = NULL;
 }
 
-static int handle(struct receiving *w, int rc, uint64_t epoch)
-{
-	struct me *m = w->m;
-	bool set = w->wait.way == WAY_SET;
-
-	switch (rc) {
-	case 0:
-		return GO_ON;
-	case VIOLATED:
-		return VIOLATED;
-	case -EAGAIN:
-	case -ETIMEDOUT:
-		storm_wait_idle(m, &w->wait);
-		return GO_ON;
-	case -EPIPE:
-	case -EOWNERDEAD:
-		rc = storm_producer_gone(m, w->c, rc, epoch, set);
-		if (rc == GO_ON && set)
-			storm_wait_idle(m, &w->wait);
-		return rc;
-	case -ESTALE:
-		rc = storm_stale(m);
-		detach(w);
-		return rc ? rc : attach(w);
-	}
-	return storm_bad(m->log, "%s: %d: %s", storm_id(m->who), rc, myelon_last_error());
-}
-
 int storm_frame_consumer(struct me *m)
 {
-	struct receiving w = {.m = m};
-	uint32_t left = storm_below(&m->random, 300);
-	int rc;
+	static const struct storm_reading how = {attach, begin, look, close_reader};
+	struct receiving w = {.reader = {.m = m, .how = &how}};
 
-	storm_arm_points(m);
-	rc = attach(&w);
-	while (rc == GO_ON) {
-		uint64_t epoch = myelon_consumer_epoch(w.c);
-
-		rc = handle(&w, look(&w), epoch);
-		if (m->who == LEAVER && rc == GO_ON && left-- == 0 && !m->s->page->stop)
-			rc = THE_END;
-	}
-	if (rc == VIOLATED)
-		return 1;
-	detach(&w);
-	return 0;
+	return storm_read(&w.reader);
 }
 
 /* ---- an observer ---- */

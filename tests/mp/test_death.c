@@ -82,34 +82,17 @@ static void start_producer(int (*fn)(void *))
 	play_await(&p, PRODUCER);
 }
 
-/* One producer dies, @readers sleep. @return false: it took too long to set the scene. */
-static bool all_hear_of_it(int (*reader)(void *), uint32_t wait, unsigned int readers)
+static void all_watch(struct play *play, unsigned int readers)
 {
-	play_ring(&p);
-	start_producer(play_hold_without);
-	for (unsigned int i = 0; i < readers; i++)
-		play_start(&p, i, reader, wait);
+	(void)play;
 	for (unsigned int i = 0; i < readers; i++)
 		await_watches(i, 1);
-	play_kill(&p, PRODUCER);
-	for (unsigned int i = 0; i < readers; i++) {
-		play_over(&p, i);
-		cr_assert_eq(play_rc(&p, i), -EOWNERDEAD, "reader %u: %d", i, play_rc(&p, i));
-	}
-	if (play_slow(&p))
-		return false;
-	for (unsigned int i = 0; i < readers; i++)
-		cr_assert_eq(play_caps(&p, i), 0, "reader %u of %u was woken by its cap", i,
-		             readers);
-	return true;
 }
 
 static void wakes_all(int (*reader)(void *), uint32_t wait, unsigned int readers)
 {
-	for (int i = 0; i < 20; i++)
-		if (all_hear_of_it(reader, wait, readers))
-			return;
-	cr_assert_fail("this machine is too slow to set a scene within a second");
+	play_death_wakes_all(
+		&p, &(struct play_scene){play_hold_without, 0, reader, wait, readers, all_watch});
 }
 
 Test(death, wakes_every_parked_consumer_at_once)

@@ -22,34 +22,10 @@ static void end(void)
 
 TestSuite(lease, .init = begin, .fini = end, .timeout = 180);
 
-/* One producer dies, @sleepers wake. @return false: it took too long to set the scene. */
-static bool all_hear_of_it(int (*producer)(void *), uint32_t wait, unsigned int sleepers)
-{
-	play_ring(&p);
-	play_start(&p, PRODUCER, producer, wait);
-	play_await(&p, PRODUCER);
-	for (unsigned int i = 0; i < sleepers; i++)
-		play_start(&p, i, play_read, wait);
-	play_asleep(&p, sleepers);
-	play_kill(&p, PRODUCER);
-	for (unsigned int i = 0; i < sleepers; i++) {
-		play_over(&p, i);
-		cr_assert_eq(play_rc(&p, i), -EOWNERDEAD, "sleeper %u: %d", i, play_rc(&p, i));
-	}
-	if (play_slow(&p))
-		return false;
-	for (unsigned int i = 0; i < sleepers; i++)
-		cr_assert_eq(play_caps(&p, i), 0, "sleeper %u of %u was woken by its cap", i,
-		             sleepers);
-	return true;
-}
-
 static void wakes_all(int (*producer)(void *), uint32_t wait, unsigned int sleepers)
 {
-	for (int i = 0; i < 20; i++)
-		if (all_hear_of_it(producer, wait, sleepers))
-			return;
-	cr_assert_fail("this machine is too slow to set a scene within a second");
+	play_death_wakes_all(
+		&p, &(struct play_scene){producer, wait, play_read, wait, sleepers, play_asleep});
 }
 
 Test(lease, killed_producer_wakes_every_sleeper_at_once)

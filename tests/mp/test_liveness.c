@@ -400,23 +400,6 @@ Test(liveness, consumer_that_leaves_in_order_and_comes_back_is_never_dead)
 	left_in_order(MYELON_WAIT_ADAPTIVE);
 }
 
-/* In a pid namespace of its own; result 9 has the pid as it is here. */
-static int consume_elsewhere(void *arg)
-{
-	struct member *m = arg;
-	int status;
-	pid_t pid;
-
-	if (unshare(CLONE_NEWPID) < 0)
-		return 77;
-	pid = fork();
-	if (pid == 0)
-		_exit(member_consume(m));
-	m->page->result[9].value[0] = (uint64_t)pid;
-	kit_set(m->page, COPIED, 1);
-	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) ? 0 : 1;
-}
-
 Test(liveness, death_in_another_pid_namespace_is_found_at_a_check)
 {
 	struct member m = {.id = "w", .index = 1};
@@ -426,7 +409,7 @@ Test(liveness, death_in_another_pid_namespace_is_found_at_a_check)
 	m.page = cast.page;
 	m.name = cast.name;
 	kit_set(cast.page, ALLOW + 1, 3);
-	cr_assert_eq(kit_fork(&cast.actor[1], consume_elsewhere, &m), 0);
+	cr_assert_eq(kit_fork(&cast.actor[1], member_consume_elsewhere, &m), 0);
 	if (!kit_await(cast.page, READY + 1, 1, 10)) {
 		cr_assert_eq(kit_wait(&cast.actor[1], 30), 77);
 		end_ring();

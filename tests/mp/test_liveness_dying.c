@@ -44,23 +44,6 @@ static void expect_event(void)
 	cr_assert_eq(caps(), 0, "found by a look at the cap");
 }
 
-/* In a pid namespace of its own, where no pidfd of it can be had; result 9 has the pid as it is here. */
-static int consume_elsewhere(void *arg)
-{
-	struct member *m = arg;
-	int status;
-	pid_t pid;
-
-	if (unshare(CLONE_NEWPID) < 0)
-		return 77;
-	pid = fork();
-	if (pid == 0)
-		_exit(member_consume(m));
-	m->page->result[9].value[0] = (uint64_t)pid;
-	kit_set(m->page, COPIED, 1);
-	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) ? 0 : 1;
-}
-
 static void killed_elsewhere(uint32_t wait)
 {
 	struct member m = {.id = "w", .index = 1, .flags = MYELON_F_LEASE};
@@ -70,7 +53,7 @@ static void killed_elsewhere(uint32_t wait)
 	m.page = cast.page;
 	m.name = cast.name;
 	kit_set(cast.page, ALLOW + 1, 3);
-	cr_assert_eq(kit_fork(&cast.actor[1], consume_elsewhere, &m), 0);
+	cr_assert_eq(kit_fork(&cast.actor[1], member_consume_elsewhere, &m), 0);
 	if (!kit_await(cast.page, READY + 1, 1, 10)) {
 		cr_assert_eq(kit_wait(&cast.actor[1], 30), 77);
 		end_ring();
