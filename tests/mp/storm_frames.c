@@ -147,7 +147,7 @@ static int took(struct receiving *w, const struct myelon_message *msg)
 static int look(struct storm_reader *r)
 {
 	struct receiving *w = (struct receiving *)(void *)r;
-	struct myelon_message msgs[BATCH];
+	struct myelon_message msgs[BATCH] = {0};
 	struct me *m = r->m;
 	int64_t deadline = storm_wait(m, &r->wait);
 	uint32_t form = storm_below(&m->random, 16);
